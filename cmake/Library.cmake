@@ -1,0 +1,21 @@
+# Compiler settings that every target of the project shares; they are not passed on to those who link it.
+add_library(safer_settings INTERFACE)
+target_compile_options(safer_settings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion $<$<BOOL:${SAFER_WERROR}>:-Werror>)
+if(SAFER_SANITIZE)
+  target_compile_options(safer_settings INTERFACE -fsanitize=${SAFER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(safer_settings INTERFACE -fsanitize=${SAFER_SANITIZE})
+endif()
+
+# safer_library(NAME [LINK public dependencies...] [PRIVATE private dependencies...])
+# One static library from the sources of the current folder, called safer_NAME here and safer::NAME outside.
+function(safer_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK;PRIVATE")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(safer_${name} STATIC ${sources})
+  add_library(safer::${name} ALIAS safer_${name})
+  set_target_properties(safer_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(safer_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/safer>)
+  target_compile_features(safer_${name} PUBLIC cxx_std_20)
+  target_link_libraries(safer_${name} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:safer_settings> ${arg_PRIVATE})
+  set_property(GLOBAL APPEND PROPERTY SAFER_LIBRARIES safer_${name})
+endfunction()

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+/// What every instruction set provides, as a table of function pointers. `KernelTable<float>` has one instance an
+/// instruction set (engine/kernels), `KernelTable<double>` one plain reference (engine/reference). Ops are written once
+/// against the table, so a whole tape runs in float32 or, through the reference, in double.
+///
+/// Common rules: arrays are dense and row-major unless strides are given, may start anywhere (no alignment is assumed) and do not
+/// overlap, except that elementwise results may stand where one of their inputs stood (same start). Sizes may be 0. `accumulate`
+/// adds to what the result holds instead of replacing it. A value never depends on the number of threads. Nothing here throws.
+namespace safer::kernels {
+
+/// y = f(x); `alpha` is the slope of leaky_relu below 0 and unused elsewhere.
+enum class Unary { relu, relu6, leaky_relu, gelu, gelu_tanh, silu, hard_swish, sigmoid, tanh, exp, erf, square, sqrt };
+constexpr int unary_count = 13;
+constexpr std::string_view unary_names[unary_count] = {"relu",    "relu6", "leaky_relu", "gelu", "gelu_tanh", "silu", "hard_swish",
+                                                       "sigmoid", "tanh",  "exp",        "erf",  "square",    "sqrt"};
+
+enum class Binary { add, sub, mul, div };
+constexpr int binary_count = 4;
+constexpr std::string_view binary_names[binary_count] = {"add", "sub", "mul", "div"};
+
+/// What is added to a double accumulator: g, |g| or g^2.
+enum class Fold { sum, magnitude, square };
+constexpr int fold_count = 3;
+constexpr std::string_view fold_names[fold_count] = {"sum", "magnitude", "square"};
+
+/// C[m, n] = A[m, k] B[k, n] (+ bias) (+ C).  A(i, p) = a[i * a_row + p * a_col], B(p, j) = b[p * b_row + j * b_col], any strides,
+/// so that transposes need no copy; C(i, j) = c[i * c_row + j]. k = 0 gives bias (or zero).
+template <class T>
+struct Gemm {
+  std::int64_t m = 0, n = 0, k = 0;
+  const T* a = nullptr;
+  std::int64_t a_row = 0, a_col = 1;
+  const T* b = nullptr;
+  std::int64_t b_row = 0, b_col = 1;
+  T* c = nullptr;
+  std::int64_t c_row = 0;
+  const T* bias = nullptr;      // [n], added to each row; nullptr: none
+  const T* packed_b = nullptr;  // what pack_b made of the same B; nullptr: read b
+  bool accumulate = false;
+};
+
+/// One step of Adam (Kingma & Ba 2015, algorithm 1) with the bias corrections folded into two factors:
+/// m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w -= rate * m / (sqrt(v) * root + epsilon)
+template <class T>
+struct AdamStep {
+  T rate;  // learning rate / (1 - b1^t)
+  T root;  // 1 / sqrt(1 - b2^t)
+  T beta1, beta2, epsilon;
+};
+
+/// Reductions and normalisations see an array as [outer, n, inner] and work along n.
+struct Axes {
+  std::int64_t outer = 1, n = 1, inner = 1;
+};
+
+template <class T>
+using UnaryKernel = void(T* y, const T* x, std::int64_t n, T alpha);
+/// dx (+)= dy f'(x). y = f(x) is given too; functions whose derivative needs only one of x and y get nullptr for the other.
+template <class T>
+using UnaryGradientKernel = void(T* dx, const T* dy, const T* x, const T* y, std::int64_t n, T alpha, bool accumulate);
+/// y[i] (+)= alpha (a[i * a_step] op b[i * b_step]); a step is 0 (one value for all) or 1.
+template <class T>
+using BinaryKernel = void(T* y, const T* a, std::int64_t a_step, const T* b, std::int64_t b_step, std::int64_t n, T alpha,
+                          bool accumulate);
+/// acc[i] += fold(g[i])
+template <class T>
+using FoldKernel = void(double* acc, const T* g, std::int64_t n);
+
+/// X(name, signature): every kernel of the table, once. Table, implementations and tests are generated from this list, so that a
+/// kernel without a reference or without a test cannot exist.
+///   packed_b_size  number of T that pack_b writes for a B of this k and n; 0: this table never packs
+///   pack_b         lays B out as gemm reads it
+///   axpy           y (+)= alpha x
+///   sum, dot       of n elements, summed in a fixed order
+///   reduce_sum     y[outer, inner] (+)= alpha * sum over n of x
+///   reduce_max     y[outer, inner] = max over n of x (n > 0); NaN if there is one
+///   softmax        y = exp(x - max) / sum;            gradient: dx (+)= y (dy - sum(dy y))
+///   log_softmax    y = x - max - log sum exp(x - max); gradient: dx (+)= dy - exp(y) sum(dy)
+///   layer_norm     y = gamma (x - mean) / sqrt(variance + epsilon) + beta over rows of n; gamma, beta: [n] or nullptr (1, 0)
+///   layer_norm_gradient         dx (+)= ...
+///   layer_norm_shared_gradient  dgamma[n] (+)= sum over rows of dy xhat, dbeta[n] (+)= sum over rows of dy; either may be nullptr
+#define SAFER_KERNELS(X)                                                                                                  \
+  X(gemm, void(const Gemm<T>& gemm))                                                                                      \
+  X(packed_b_size, std::int64_t(std::int64_t k, std::int64_t n))                                                          \
+  X(pack_b, void(T * packed, const Gemm<T>& gemm))                                                                        \
+  X(axpy, void(T * y, T alpha, const T* x, std::int64_t n, bool accumulate))                                              \
+  X(sum, T(const T* x, std::int64_t n))                                                                                   \
+  X(dot, T(const T* a, const T* b, std::int64_t n))                                                                       \
+  X(reduce_sum, void(T * y, const T* x, Axes axes, T alpha, bool accumulate))                                             \
+  X(reduce_max, void(T * y, const T* x, Axes axes))                                                                       \
+  X(softmax, void(T * y, const T* x, Axes axes))                                                                          \
+  X(softmax_gradient, void(T * dx, const T* dy, const T* y, Axes axes, bool accumulate))                                  \
+  X(log_softmax, void(T * y, const T* x, Axes axes))                                                                      \
+  X(log_softmax_gradient, void(T * dx, const T* dy, const T* y, Axes axes, bool accumulate))                              \
+  X(layer_norm, void(T * y, const T* x, const T* gamma, const T* beta, std::int64_t rows, std::int64_t n, T epsilon))     \
+  X(layer_norm_gradient,                                                                                                  \
+    void(T * dx, const T* dy, const T* x, const T* gamma, std::int64_t rows, std::int64_t n, T epsilon, bool accumulate)) \
+  X(layer_norm_shared_gradient,                                                                                           \
+    void(T * dgamma, T * dbeta, const T* dy, const T* x, std::int64_t rows, std::int64_t n, T epsilon, bool accumulate))  \
+  X(adam, void(T * w, T * m, T * v, const T* g, std::int64_t n, const AdamStep<T>& step))
+
+template <class T>
+struct KernelTable {
+  std::string_view name;  // "avx2", "reference"
+#define SAFER_DECLARE(kernel, ...) std::add_pointer_t<__VA_ARGS__> kernel;
+  SAFER_KERNELS(SAFER_DECLARE)
+#undef SAFER_DECLARE
+  UnaryKernel<T>* unary[unary_count];
+  UnaryGradientKernel<T>* unary_gradient[unary_count];
+  BinaryKernel<T>* binary[binary_count];
+  FoldKernel<T>* fold[fold_count];
+};
+
+}  // namespace safer::kernels
