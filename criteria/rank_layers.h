@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/shape.h"
+#include "engine/tensor.h"
+
+namespace safer {
+
+struct Network;
+
+/// What to rank by. Empty names take the preset's choice.
+struct RankOptions {
+  std::string preset = "recommended";
+  std::vector<std::string> criteria = {};    // names, or "all" alone
+  std::vector<std::string> reductions = {};  // names, or "all" alone
+  std::string target = {};
+  std::vector<std::int64_t> labels = {};               // one a sample; for the target label-ce, which needs them
+  std::uint64_t seed = 0;                              // of the bootstrap; phi depends on it by rounding alone
+  bool rank_head = true;                               // whether the last layer is ranked too
+  bool keep_relevance = false;                         // return phi itself, too
+  std::int64_t batch = 32;                             // most samples that run at once; bounds the memory
+  int resamples = 1000;                                // of the bootstrap, fewer for large networks; 0: no intervals
+  std::size_t bootstrap_bytes = std::size_t{1} << 30;  // most memory for the bootstrap's sums, beyond one set of them
+  /// Called now and then by the calling thread: `done` of `total` steps of about equal length, the last time with done = total.
+  std::function<void(std::int64_t done, std::int64_t total)> progress = {};
+};
+
+/// One line of a ranking. Where there is no interval (a bootstrap needs data, groups and memory) its scores are NaN and its ranks
+/// those of any place; the score of a criterion that reads no data is certain: low = score = high.
+struct RankedLayer {
+  std::string name;  // the parameter's own, or its part's (fused q, k, v)
+  std::string op;    // what reads it first: "linear"
+  Shape shape;
+  std::int64_t weights = 0;
+  double score = 0;
+  int rank = 0;                          // 1: most important; equal scores share a rank ("1 2 2 4")
+  double score_low = 0, score_high = 0;  // 95 % bootstrap interval over calibration samples
+  int rank_low = 0, rank_high = 0;       // likewise; low <= high, so that rank_low is the more important end
+  bool tied = false;                     // shares its rank with a layer that did not fail
+  bool failed = false;                   // the score is NaN or infinite; ranked last
+};
+
+/// A ranking by one criterion and one reduction, with everything that was used.
+struct RankReport {
+  std::string model, preset, criterion, reduction;
+  std::string target;        // "none" for a criterion that reads no data
+  std::int64_t samples = 0;  // that were read
+  std::uint64_t seed = 0;
+  std::vector<RankedLayer> layers;  // in the order in which the network first uses them
+};
+
+/// phi of one criterion for one weight, which may hold several layers: float32, shape and name of the weight.
+struct Relevance {
+  std::string criterion, name;
+  Tensor values;
+};
+
+struct RankResult {
+  std::vector<RankReport> reports;   // every reduction of the first criterion, of the second, ...
+  std::vector<Relevance> relevance;  // with keep_relevance, likewise; in order of first use
+  int sweeps = 0;                    // forward and reverse passes over the whole calibration set
+};
+
+/// Scores and ranks the layers of a network. `calibration`: float32 [n, sample...], unlabelled; may be empty when no criterion
+/// reads it. The network runs in inference mode. The same bits for any number of threads. Throws Error for unknown names (listing
+/// the known ones), a calibration shape that is not the input's, a target without its labels, and a network without layers or,
+/// where the criterion needs them, without per-sample gradients.
+RankResult rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options = {});
+
+}  // namespace safer
