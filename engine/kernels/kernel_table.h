@@ -19,6 +19,9 @@ enum class Unary { relu, relu6, leaky_relu, gelu, gelu_tanh, silu, hard_swish, s
 constexpr int unary_count = 13;
 constexpr std::string_view unary_names[unary_count] = {"relu",    "relu6", "leaky_relu", "gelu", "gelu_tanh", "silu", "hard_swish",
                                                        "sigmoid", "tanh",  "exp",        "erf",  "square",    "sqrt"};
+/// What the gradient of each function reads: its argument x or its value y = f(x); the other pointer may be nullptr.
+constexpr bool reads_x[unary_count] = {false, false, true, true, true, true, true, false, false, false, true, true, false};
+constexpr bool reads_y[unary_count] = {true, true, false, false, false, false, false, true, true, true, false, false, true};
 
 enum class Binary { add, sub, mul, div };
 constexpr int binary_count = 4;
@@ -61,7 +64,8 @@ struct Axes {
 
 template <class T>
 using UnaryKernel = void(T* y, const T* x, std::int64_t n, T alpha);
-/// dx (+)= dy f'(x). y = f(x) is given too; functions whose derivative needs only one of x and y get nullptr for the other.
+/// dx (+)= dy f'(x), from x or from y = f(x) as reads_x and reads_y say. Where f has a kink f' is 0 for relu and relu6, alpha for
+/// leaky_relu, and for hard_swish 0 at -3 and 1 at 3.
 template <class T>
 using UnaryGradientKernel = void(T* dx, const T* dy, const T* x, const T* y, std::int64_t n, T alpha, bool accumulate);
 /// y[i] (+)= alpha (a[i * a_step] op b[i * b_step]); a step is 0 (one value for all) or 1.
