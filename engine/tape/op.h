@@ -61,6 +61,7 @@ struct Run {
   T* scratch_memory = nullptr;
   Shape output_shape;
   std::int64_t samples = 0;
+  int output_batch_axis = -1;
   std::uint64_t name_hash = 0;
   const kernels::KernelTable<T>* table = nullptr;
   const Randomness* randomness = nullptr;
@@ -80,6 +81,8 @@ struct Run {
   /// Op::scratch elements, for this call only.
   T* scratch() const { return scratch_memory; }
   std::int64_t batch() const { return samples; }
+  /// The batch axis of the output; -1 when it has none.
+  int batch_axis() const { return output_batch_axis; }
   bool training() const { return mode == Mode::training; }
   const kernels::KernelTable<T>& kernels() const { return *table; }
   /// The key of this node's random numbers; their sample is randomness->first_sample plus the place in the batch.
