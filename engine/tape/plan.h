@@ -54,16 +54,18 @@ class Plan {
     bool differentiate = false;           // some input that varies wants a gradient
     std::vector<int> shared_inputs = {};  // computed inputs without batch: gradients of the whole batch
     std::vector<Offer> offers = {};
-    std::vector<bool> wanted = {}, accumulate = {};  // by input
+    std::vector<bool> wanted = {};      // by input: a gradient is wanted, wherever it goes
+    std::vector<bool> accumulate = {};  // by input: its gradient place already holds a part
   };
   struct Program {
-    ValueId resumed = no_value;                                  // the value copied from its pinned place before the first step
-    std::vector<ValueId> forward = {};                           // nodes to compute, in order
-    std::vector<ReverseStep> reverse = {};                       // in order of the sweep
-    std::vector<Place> value = {}, gradient = {}, scratch = {};  // by node
-    bool mixes_samples = false;                                  // per-sample gradients do not exist
-    bool batch_only = false;                                     // some wanted parameter's gradient exists as the batch's sum only
-    std::int64_t work_lines = 0;
+    ValueId resumed = no_value;                     // the value copied from its pinned place before the first step
+    std::vector<ValueId> forward = {};              // nodes to compute, in order
+    std::vector<ReverseStep> reverse = {};          // in order of the sweep
+    std::vector<Place> value = {}, gradient = {};   // by node
+    Place scratch = {};                             // one for all ops, since one runs at a time
+    bool mixes_samples = false;                     // per-sample gradients do not exist
+    bool batch_only = false;                        // some wanted parameter's gradient exists as the batch's sum only
+    std::int64_t work_lines = 0, pinned_lines = 0;  // memory, in cache lines
   };
   const Program& full() const { return programs_.front(); }
   /// The program resumed from options().resume[i].

@@ -36,12 +36,12 @@ class Var {
 struct Node {
   enum class Kind { input, parameter, constant, op };
   Kind kind = Kind::op;
-  std::shared_ptr<const Op> op;  // kind op
-  std::vector<ValueId> inputs;   // kind op; all smaller than the node's own id
-  ValueType type;
-  std::string name;      // unique on the tape
-  int parameter = -1;    // kind parameter: its id in the parameter table
-  Tensor constant = {};  // kind constant
+  std::shared_ptr<const Op> op = {};  // kind op
+  std::vector<ValueId> inputs = {};   // kind op; all smaller than the node's own id
+  ValueType type = {};
+  std::string name = {};  // unique on the tape
+  int parameter = -1;     // kind parameter: its id in the parameter table
+  Tensor constant = {};   // kind constant
 };
 
 /// A layer: a weight, or a named part of one. What criteria rank and budgets are spent on.

@@ -19,18 +19,22 @@ class Workspace {
  public:
   /// Throws Error when the plan's type is not T's. `table`: the kernels to use.
   explicit Workspace(std::shared_ptr<const Plan> plan, const kernels::KernelTable<T>& table = kernels::table<T>());
+  explicit Workspace(Plan plan) : Workspace(std::make_shared<const Plan>(std::move(plan))) {}
+  ~Workspace();
+  Workspace(Workspace&&) noexcept;
+  Workspace& operator=(Workspace&&) noexcept;
 
   const Plan& plan() const { return *plan_; }
   std::int64_t batch() const { return plan_->options().batch; }
 
   /// Gives an input its values, which must stay where they are while runs read them. Throws Error when the number of values is not
   /// that of the input, or the type differs.
-  void bind(ValueId input, std::span<const T> values);
-  void bind(ValueId input, std::span<const std::int64_t> values);
+  void bind(ValueId input, std::span<const T> values) { bind(input, values.data(), values.size(), dtype_of<T>); }
+  void bind(ValueId input, std::span<const std::int64_t> values) { bind(input, values.data(), values.size(), DType::i64); }
   void bind(Var input, std::span<const T> values) { bind(input.id(), values); }
   void bind(Var input, std::span<const std::int64_t> values) { bind(input.id(), values); }
   /// Which random numbers later runs draw.
-  void randomize(const Randomness& randomness) { randomness_ = randomness; }
+  void randomize(const Randomness& randomness) { *randomness_ = randomness; }
 
   /// Runs the full program. Throws Error, before anything is computed, when an input is not bound or the parameters are not those
   /// of the tape.
@@ -39,7 +43,8 @@ class Workspace {
   /// Throws Error when there was none.
   void resume(std::size_t i, const Parameters& parameters);
 
-  /// A value of the last run: an output, or one that is pinned. Throws Error for any other.
+  /// A value of the last run: an output, the root, or one that is pinned and was not recomputed. Throws Error for any other. The
+  /// memory is the workspace's own: the next run overwrites it.
   std::span<const T> value(ValueId id) const;
   std::span<const T> value(Var var) const { return value(var.id()); }
 
@@ -55,35 +60,30 @@ class Workspace {
   void tap(ValueId id, std::function<void(std::span<T>)> hook);
 
  private:
-  struct Step;
-  struct ReverseStep;
   struct Program;
-  struct Patch {
-    Operand<T>* operand;
-    std::size_t source;  // parameter id or index into inputs_
-  };
   struct Input {
     ValueId id;
     const void* values = nullptr;
   };
 
+  std::unique_ptr<Program> lay_out(const Plan::Program& from);
+  T* memory(const Plan::Place& place) const;
   const void* resolve(const Plan::Place& place) const;
-  T* writable(const Plan::Place& place) const;
-  void lay_out(const Plan::Program& from, Program& to);
-  Input& input(ValueId id, DType type, std::size_t size);
-  void check(const Parameters& parameters) const;
-  void run(Program& program, const Parameters& parameters);
+  std::span<const T> read(const Plan::Place& place, ValueId id) const;
+  void bind(ValueId input, const void* values, std::size_t count, DType type);
+  void start(Program& program, const Parameters& parameters);
+  void run(Program& program);
   std::size_t elements(ValueId id) const;
 
   std::shared_ptr<const Plan> plan_;
   const kernels::KernelTable<T>* table_;
   AlignedBytes memory_;
-  std::vector<Tensor> constants_;  // by node, in the run's type
-  std::vector<Input> inputs_;
+  std::vector<Tensor> constants_;          // by node, in the run's type
+  std::vector<Input> inputs_;              // those that the plan reads
+  std::vector<const Tensor*> parameters_;  // by id, as of the last run
   std::vector<std::unique_ptr<Program>> programs_;
   std::vector<std::function<void(std::span<T>)>> hooks_;  // by place in options().taps
-  const Parameters* last_parameters_ = nullptr;
-  Randomness randomness_;
+  std::unique_ptr<Randomness> randomness_;                // on the heap: programs point to it
   Program* last_ = nullptr;
   bool replayed_ = false;
 };

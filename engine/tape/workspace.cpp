@@ -1,0 +1,351 @@
+#include "engine/tape/workspace.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/error.h"
+#include "engine/random.h"
+
+namespace safer {
+namespace {
+std::size_t at(std::int64_t id) { return static_cast<std::size_t>(id); }
+}  // namespace
+
+template <class T>
+struct Workspace<T>::Program {
+  struct Patch {
+    Operand<T>* operand;
+    std::size_t source;  // parameter id, or place in inputs_
+  };
+  struct Forward {
+    const Op* op;
+    const Run<T>* run;
+    int hook;  // place in hooks_, or -1
+    std::span<T> output;
+  };
+  struct SharedGradient {
+    int input;
+    T* gradient;
+    bool accumulate;
+  };
+  struct Reverse {
+    const Op* op;
+    const Run<T>* run;
+    bool differentiate;
+    std::vector<SharedGradient> shared;
+  };
+  struct Offered {
+    std::size_t step;  // after this reverse step
+    int parameter;
+    std::vector<typename ParameterGradient<T>::Use> uses;
+    const T* batch_sum;
+  };
+
+  const Plan::Program* plan = nullptr;
+  std::vector<Operand<T>> operands;
+  std::vector<Run<T>> runs;  // by place in plan->forward
+  std::vector<Forward> forward;
+  std::vector<Reverse> reverse;
+  std::vector<Offered> offers;
+  std::vector<Patch> parameters, inputs;
+  std::span<const T> pinned;  // the resume point's value as the full program left it
+  std::span<T> restored;      // where resumed nodes read it
+  int restored_hook = -1;
+  std::span<T> seed;
+};
+
+template <class T>
+Workspace<T>::Workspace(std::shared_ptr<const Plan> plan, const kernels::KernelTable<T>& table)
+    : plan_(std::move(plan)), table_(&table), randomness_(std::make_unique<Randomness>()) {
+  const PlanOptions& options = plan_->options();
+  if (options.type != dtype_of<T>)
+    throw Error("workspace: the plan is for {}, the workspace for {}", name(options.type), name(dtype_of<T>));
+  memory_ = aligned_bytes(plan_->bytes());
+  std::memset(memory_.get(), 0, plan_->bytes());
+
+  const Tape& tape = plan_->tape();
+  constants_.resize(at(tape.size()));
+  for (ValueId id = 0; id < tape.size(); ++id) {
+    const Node& node = tape.node(id);
+    if (node.kind == Node::Kind::constant)
+      constants_[at(id)] = node.constant.to(node.type.type == DType::f32 ? dtype_of<T> : node.type.type);
+    if (node.kind == Node::Kind::input) inputs_.push_back({id});
+  }
+  parameters_.resize(at(tape.parameters()->size()));
+  hooks_.resize(options.taps.size());
+  for (const Plan::Program& program : plan_->programs()) programs_.push_back(lay_out(program));
+}
+
+template <class T>
+Workspace<T>::~Workspace() = default;
+template <class T>
+Workspace<T>::Workspace(Workspace&&) noexcept = default;
+template <class T>
+Workspace<T>& Workspace<T>::operator=(Workspace&&) noexcept = default;
+
+template <class T>
+T* Workspace<T>::memory(const Plan::Place& place) const {
+  using Where = Plan::Place::Where;
+  if (place.where != Where::work && place.where != Where::pinned) return nullptr;
+  const std::int64_t pinned = static_cast<std::int64_t>(plan_->pinned_bytes() / cache_line);
+  const std::int64_t line = place.where == Where::work ? pinned + place.at : place.at;
+  return reinterpret_cast<T*>(memory_.get() + at(line) * cache_line);
+}
+
+template <class T>
+const void* Workspace<T>::resolve(const Plan::Place& place) const {
+  using Where = Plan::Place::Where;
+  switch (place.where) {
+    case Where::input: return std::ranges::find(inputs_, place.at, &Input::id)->values;
+    case Where::parameter: return parameters_[at(plan_->tape().node(static_cast<ValueId>(place.at)).parameter)]->raw();
+    case Where::constant: return constants_[at(place.at)].raw();
+    default: return memory(place);
+  }
+}
+
+template <class T>
+std::size_t Workspace<T>::elements(ValueId id) const {
+  return at(plan_->tape().node(id).type.at(batch()).size());
+}
+
+template <class T>
+auto Workspace<T>::lay_out(const Plan::Program& from) -> std::unique_ptr<Program> {
+  using Where = Plan::Place::Where;
+  const Tape& tape = plan_->tape();
+  const PlanOptions& options = plan_->options();
+  auto to = std::make_unique<Program>();
+  to->plan = &from;
+  const auto hook_of = [&](ValueId id) {
+    const auto found = std::ranges::find(options.taps, id);
+    return found == options.taps.end() ? -1 : static_cast<int>(found - options.taps.begin());
+  };
+  const auto reverse_step = [&](ValueId id) -> const Plan::ReverseStep* {
+    const auto found = std::ranges::find(from.reverse, id, &Plan::ReverseStep::node);
+    return found == from.reverse.end() ? nullptr : &*found;
+  };
+
+  std::size_t operands = 0;
+  for (const ValueId id : from.forward) operands += tape.node(id).inputs.size();
+  to->operands.resize(operands);
+  to->runs.reserve(from.forward.size());
+  std::vector<const Run<T>*> run_of(at(tape.size()), nullptr);
+  std::size_t next = 0;
+  for (const ValueId id : from.forward) {
+    const Node& node = tape.node(id);
+    const Plan::ReverseStep* step = reverse_step(id);
+    const std::span<Operand<T>> own = std::span(to->operands).subspan(next, node.inputs.size());
+    next += node.inputs.size();
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const ValueId input = node.inputs[i];
+      const ValueType& type = tape.node(input).type;
+      const Plan::Place& place = from.value[at(input)];
+      own[i].shape = type.at(batch());
+      own[i].batched = type.batched();
+      if (place.where == Where::parameter)
+        to->parameters.push_back({&own[i], at(tape.node(static_cast<ValueId>(place.at)).parameter)});
+      else if (place.where == Where::input)
+        to->inputs.push_back({&own[i], at(std::ranges::find(inputs_, place.at, &Input::id) - inputs_.begin())});
+      else
+        own[i].value = resolve(place);
+      if (!step || !step->wanted[i]) continue;
+      own[i].wanted = true;
+      own[i].accumulate = step->accumulate[i];
+      const bool is_shared = node.type.batched() && !type.batched();
+      if (!is_shared) own[i].grad = memory(from.gradient[at(input)]);
+    }
+    Run<T> run;
+    run.operands = own;
+    run.output = memory(from.value[at(id)]);
+    run.output_gradient = memory(from.gradient[at(id)]);
+    run.scratch_memory = memory(from.scratch);
+    run.output_shape = node.type.at(batch());
+    run.samples = batch();
+    run.output_batch_axis = node.type.batch_axis;
+    run.name_hash = hash(node.name);
+    run.table = table_;
+    run.randomness = randomness_.get();
+    run.mode = options.mode;
+    to->runs.push_back(run);
+    run_of[at(id)] = &to->runs.back();
+    const Plan::Place &first = from.value[at(node.inputs.empty() ? id : node.inputs[0])], &result = from.value[at(id)];
+    const bool same_place = !node.inputs.empty() && first.where == result.where && first.at == result.at;
+    if (!(node.op->is_view() && same_place))
+      to->forward.push_back({node.op.get(), run_of[at(id)], hook_of(id), {run.output, elements(id)}});
+  }
+
+  for (std::size_t k = 0; k < from.reverse.size(); ++k) {
+    const Plan::ReverseStep& step = from.reverse[k];
+    typename Program::Reverse reverse{tape.node(step.node).op.get(), run_of[at(step.node)], step.differentiate, {}};
+    for (const int input : step.shared_inputs) {
+      const ValueId value = tape.node(step.node).inputs[at(input)];
+      reverse.shared.push_back({input, memory(from.gradient[at(value)]), step.accumulate[at(input)]});
+    }
+    to->reverse.push_back(std::move(reverse));
+    for (const Plan::Offer& offer : step.offers) {
+      typename Program::Offered offered{k, offer.parameter, {}, nullptr};
+      if (offer.batch_only) offered.batch_sum = memory(from.gradient[at(offer.value)]);
+      for (const auto& [node, input] : offer.uses) offered.uses.push_back({tape.node(node).op.get(), run_of[at(node)], input});
+      to->offers.push_back(std::move(offered));
+    }
+  }
+  if (from.resumed != no_value) {
+    const std::size_t count = elements(from.resumed);
+    to->pinned = {static_cast<const T*>(resolve(plan_->full().value[at(from.resumed)])), count};
+    to->restored = {memory(from.value[at(from.resumed)]), count};
+    to->restored_hook = hook_of(from.resumed);
+  }
+  if (!from.reverse.empty()) to->seed = {memory(from.gradient[at(options.root)]), elements(options.root)};
+  return to;
+}
+
+template <class T>
+void Workspace<T>::bind(ValueId id, const void* values, std::size_t count, DType type) {
+  const Tape& tape = plan_->tape();
+  const auto found = std::ranges::find(inputs_, id, &Input::id);
+  if (found == inputs_.end()) throw Error("workspace: value {} is not an input of the tape", id);
+  const Node& node = tape.node(id);
+  const DType expected = node.type.type == DType::f32 ? dtype_of<T> : node.type.type;
+  if (type != expected || count != elements(id))
+    throw Error("input '{}': {} values of {}, expected {} of {} for shape {}", node.name, count, name(type), elements(id),
+                name(expected), node.type.at(batch()));
+  found->values = values;
+}
+
+template <class T>
+void Workspace<T>::start(Program& program, const Parameters& parameters) {
+  const auto& expected = plan_->tape().parameters();
+  if (parameters.type() != dtype_of<T>)
+    throw Error("workspace: parameters are {}, the plan is for {}", name(parameters.type()), name(dtype_of<T>));
+  if (parameters.table() != expected) {
+    if (parameters.size() != expected->size())
+      throw Error("workspace: {} parameters, the tape declares {}", parameters.size(), expected->size());
+    for (int id = 0; id < parameters.size(); ++id)
+      if (parameters.spec(id).name != (*expected)[id].name || parameters.spec(id).shape != (*expected)[id].shape)
+        throw Error("workspace: parameter {} is '{}' {}, the tape declares '{}' {}", id, parameters.spec(id).name,
+                    parameters.spec(id).shape, (*expected)[id].name, (*expected)[id].shape);
+  }
+  for (const auto& patch : program.inputs)
+    if (inputs_[patch.source].values == nullptr && elements(inputs_[patch.source].id) > 0)
+      throw Error("input '{}' is not bound", plan_->tape().node(inputs_[patch.source].id).name);
+  for (int id = 0; id < parameters.size(); ++id) parameters_[at(id)] = &parameters[id];
+  for (const auto& patch : program.parameters) {
+    patch.operand->tensor = parameters_[patch.source];
+    patch.operand->value = patch.operand->tensor->raw();
+  }
+  for (const auto& patch : program.inputs) patch.operand->value = inputs_[patch.source].values;
+}
+
+template <class T>
+void Workspace<T>::run(Program& program) {
+  last_ = nullptr;  // until the run has ended, so that nothing reads half of it after an exception
+  for (const auto& step : program.forward) {
+    step.op->forward(*step.run);
+    if (step.hook >= 0 && hooks_[at(step.hook)]) hooks_[at(step.hook)](step.output);
+  }
+  last_ = &program;
+}
+
+template <class T>
+void Workspace<T>::replay(const Parameters& parameters) {
+  start(*programs_.front(), parameters);
+  run(*programs_.front());
+  replayed_ = true;
+}
+
+template <class T>
+void Workspace<T>::resume(std::size_t i, const Parameters& parameters) {
+  if (i + 1 >= programs_.size()) throw Error("workspace: resume point {}, but the plan has {}", i, programs_.size() - 1);
+  if (!replayed_) throw Error("workspace: resume needs a full replay before it");
+  Program& program = *programs_[i + 1];
+  start(program, parameters);
+  std::copy(program.pinned.begin(), program.pinned.end(), program.restored.begin());
+  if (program.restored_hook >= 0 && hooks_[at(program.restored_hook)]) hooks_[at(program.restored_hook)](program.restored);
+  run(program);
+}
+
+template <class T>
+std::span<const T> Workspace<T>::read(const Plan::Place& place, ValueId id) const {
+  return {static_cast<const T*>(resolve(place)), elements(id)};
+}
+
+template <class T>
+std::span<const T> Workspace<T>::value(ValueId id) const {
+  using Where = Plan::Place::Where;
+  const Tape& tape = plan_->tape();
+  if (!last_) throw Error("workspace: nothing has been run yet");
+  if (id < 0 || id >= tape.size()) throw Error("workspace: the tape has no value {}", id);
+  const PlanOptions& options = plan_->options();
+  Plan::Place place = last_->plan->value[at(id)];
+  const bool kept = id == options.root || std::ranges::find(options.outputs, id) != options.outputs.end();
+  if (place.where == Where::nowhere || (place.where == Where::work && !kept))
+    throw Error("workspace: value '{}' is not kept by this plan; make it an output", tape.node(id).name);
+  if (tape.node(id).type.type != DType::f32) throw Error("workspace: value '{}' holds indices", tape.node(id).name);
+  return read(place, id);
+}
+
+template <class T>
+void Workspace<T>::reverse(GradientSink<T>& sink, std::span<const T> seed) {
+  if (!last_) throw Error("workspace: a reverse sweep needs a run before it");
+  Program& program = *last_;
+  const PlanOptions& options = plan_->options();
+  if (options.root == no_value) throw Error("workspace: the plan has no root to sweep from");
+  if (!seed.empty() && seed.size() != elements(options.root))
+    throw Error("workspace: {} seeds for root '{}' of {} elements", seed.size(), plan_->tape().node(options.root).name,
+                elements(options.root));
+  if (sink.per_sample()) {
+    if (program.plan->mixes_samples)
+      throw Error(
+          "per-sample gradients do not exist here: an op computes each sample from others too (batch statistics, or a sum over "
+          "the batch)");
+    for (const auto& offer : program.offers)
+      if (offer.batch_sum && sink.wants(offer.parameter))
+        throw Error("parameter '{}': per-sample gradients do not exist, because the network reads values computed from it",
+                    (*plan_->tape().parameters())[offer.parameter].name);
+  }
+  if (program.reverse.empty()) return;
+  if (seed.empty())
+    std::ranges::fill(program.seed, T{1});
+  else
+    std::ranges::copy(seed, program.seed.begin());
+
+  auto offer = program.offers.begin();
+  for (std::size_t k = 0; k < program.reverse.size(); ++k) {
+    const auto& step = program.reverse[k];
+    if (step.differentiate) step.op->reverse(*step.run);
+    for (const auto& shared : step.shared) {
+      const Shape& shape = step.run->shape(shared.input);
+      step.op->shared_gradient(*step.run, shared.input, {0, batch()}, {0, shape.rank() == 0 ? 1 : shape[0]}, shared.gradient,
+                               shared.accumulate);
+    }
+    for (; offer != program.offers.end() && offer->step == k; ++offer)
+      if (sink.wants(offer->parameter))
+        sink.fold(ParameterGradient<T>(offer->parameter, (*plan_->tape().parameters())[offer->parameter].shape, batch(),
+                                       offer->uses, offer->batch_sum));
+  }
+}
+
+template <class T>
+std::span<const T> Workspace<T>::gradient(ValueId id) const {
+  const Tape& tape = plan_->tape();
+  if (!last_) throw Error("workspace: nothing has been run yet");
+  if (id < 0 || id >= tape.size()) throw Error("workspace: the tape has no value {}", id);
+  const PlanOptions& options = plan_->options();
+  const Plan::Place& place = last_->plan->gradient[at(id)];
+  if (place.where == Plan::Place::Where::nowhere || std::ranges::find(options.gradients, id) == options.gradients.end())
+    throw Error("workspace: the gradient of value '{}' is not kept by this plan", tape.node(id).name);
+  return read(place, id);
+}
+
+template <class T>
+void Workspace<T>::tap(ValueId id, std::function<void(std::span<T>)> hook) {
+  const auto found = std::ranges::find(plan_->options().taps, id);
+  if (found == plan_->options().taps.end()) throw Error("workspace: value {} is not a tap of this plan", id);
+  if (plan_->tape().node(id).type.type != DType::f32)
+    throw Error("workspace: value '{}' holds indices", plan_->tape().node(id).name);
+  hooks_[at(found - plan_->options().taps.begin())] = std::move(hook);
+}
+
+template class Workspace<float>;
+template class Workspace<double>;
+
+}  // namespace safer
