@@ -1,0 +1,78 @@
+#include "engine/random.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+using namespace safer;
+
+TEST_CASE("random: philox gives the published known answers") {
+  // Random123's kat_vectors for philox4x32 with 10 rounds.
+  CHECK(philox(0, 0, 0) == std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  constexpr std::uint64_t ones = ~std::uint64_t{0};
+  CHECK(philox(ones, ones, ones) == std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox(0x299f31d0a4093822, 0x0370734413198a2e, 0x85a308d3243f6a88) ==
+        std::array<std::uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+}
+
+TEST_CASE("random: a field is a function of key, sample and element") {
+  const RandomField field(42);
+  std::vector<float> whole(23), part(9);
+  field.uniform(5, 0, whole);
+  field.uniform(5, 7, part);
+  for (std::size_t i = 0; i < part.size(); ++i) CHECK(part[i] == whole[i + 7]);
+  for (std::size_t i = 0; i < whole.size(); ++i) CHECK(field.uniform(5, i) == whole[i]);
+  CHECK(field.uniform(6, 0) != whole[0]);
+  CHECK(RandomField(43).uniform(5, 0) != whole[0]);
+}
+
+TEST_CASE("random: uniform and normal numbers have the right moments") {
+  constexpr int count = 200000;
+  Random random(7);
+  double sum = 0, squares = 0;
+  for (int i = 0; i < count; ++i) {
+    const double u = random.uniform();
+    REQUIRE(u >= 0);
+    REQUIRE(u < 1);
+    sum += u;
+  }
+  CHECK(std::abs(sum / count - 0.5) < 5 * std::sqrt(1.0 / 12 / count));
+  sum = 0;
+  for (int i = 0; i < count; ++i) {
+    const double z = random.normal();
+    sum += z;
+    squares += z * z;
+  }
+  CHECK(std::abs(sum / count) < 5 / std::sqrt(count));
+  CHECK(std::abs(squares / count - 1) < 5 * std::sqrt(2.0 / count));
+}
+
+TEST_CASE("random: bounded numbers and shuffles cover their range evenly") {
+  Random random(1);
+  std::vector<int> hits(7, 0);
+  constexpr int count = 70000;
+  for (int i = 0; i < count; ++i) ++hits[random.below(7)];
+  for (const int hit : hits) CHECK(std::abs(hit - count / 7) < 5 * std::sqrt(count / 7.0));
+  CHECK(random.below(1) == 0);
+
+  std::vector<int> items(100);
+  std::iota(items.begin(), items.end(), 0);
+  std::vector<int> shuffled = items;
+  Random(3).shuffle(std::span<int>(shuffled));
+  CHECK(shuffled != items);
+  std::vector<int> again = items;
+  Random(3).shuffle(std::span<int>(again));
+  CHECK(again == shuffled);
+  std::ranges::sort(shuffled);
+  CHECK(shuffled == items);
+}
+
+TEST_CASE("random: a hash depends on the whole name") {
+  CHECK(hash("") == 0xCBF29CE484222325);
+  CHECK(hash("a") == 0xAF63DC4C8601EC8C);  // FNV-1a's published value
+  CHECK(hash("layers.0") != hash("layers.1"));
+  CHECK(mix(1, 2) != mix(2, 1));
+}
