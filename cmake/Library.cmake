@@ -6,8 +6,9 @@ if(SAFER_SANITIZE)
   target_link_options(safer_settings INTERFACE -fsanitize=${SAFER_SANITIZE})
 endif()
 
-# safer_library(NAME [LINK public dependencies...] [PRIVATE private dependencies...])
-# One static library from the sources of the current folder, called safer_NAME here and safer::NAME outside.
+# safer_library(NAME [LINK public dependencies...] [PRIVATE header-only dependencies...])
+# One static library from the sources of the current folder, called safer_NAME here and safer::NAME outside. Private dependencies are
+# needed to build it, not to link it: an installed library does not ask for them.
 function(safer_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK;PRIVATE")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
@@ -16,6 +17,9 @@ function(safer_library name)
   set_target_properties(safer_${name} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(safer_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/safer>)
   target_compile_features(safer_${name} PUBLIC cxx_std_20)
-  target_link_libraries(safer_${name} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:safer_settings> ${arg_PRIVATE})
+  target_link_libraries(safer_${name} PUBLIC ${arg_LINK} PRIVATE $<BUILD_INTERFACE:safer_settings>)
+  foreach(dependency IN LISTS arg_PRIVATE)
+    target_link_libraries(safer_${name} PRIVATE $<BUILD_INTERFACE:${dependency}>)
+  endforeach()
   set_property(GLOBAL APPEND PROPERTY SAFER_LIBRARIES safer_${name})
 endfunction()
