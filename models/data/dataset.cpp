@@ -1,0 +1,54 @@
+#include "models/data/dataset.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "engine/error.h"
+#include "engine/random.h"
+
+namespace safer {
+
+Shape Dataset::sample_shape() const {
+  const Shape& shape = inputs.shape();
+  return Shape(std::span<const std::int64_t>(shape.begin(), shape.end()).subspan(shape.rank() ? 1 : 0));
+}
+
+Dataset Dataset::slice(std::int64_t begin, std::int64_t end) const {
+  if (begin < 0 || begin > end || end > size())
+    throw Error("{}: samples {} to {} are out of range, there are {}", name, begin, end, size());
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(end - begin));
+  std::iota(indices.begin(), indices.end(), begin);
+  return select(indices);
+}
+
+Dataset Dataset::select(std::span<const std::int64_t> indices) const {
+  for (const std::int64_t index : indices)
+    if (index < 0 || index >= size()) throw Error("{}: sample {} is out of range, there are {}", name, index, size());
+  Shape shape = inputs.shape();
+  shape[0] = static_cast<std::int64_t>(indices.size());
+  Dataset result{name, Tensor(inputs.type(), shape), {}, classes};
+  const std::size_t bytes = size() ? inputs.bytes() / static_cast<std::size_t>(size()) : 0;
+  std::byte* to = result.inputs.mutable_raw();
+  for (const std::int64_t index : indices) {
+    if (bytes) std::memcpy(to, inputs.raw() + static_cast<std::size_t>(index) * bytes, bytes);
+    to += bytes;
+    if (!labels.empty()) result.labels.push_back(labels[static_cast<std::size_t>(index)]);
+  }
+  return result;
+}
+
+std::vector<std::int64_t> random_subset(std::int64_t size, std::int64_t samples, std::uint64_t seed) {
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(size));
+  std::iota(indices.begin(), indices.end(), 0);
+  if (samples >= size) return indices;
+  Random random(mix(seed, hash("random_subset")));
+  for (std::int64_t i = 0; i < samples; ++i)
+    std::swap(indices[static_cast<std::size_t>(i)],
+              indices[static_cast<std::size_t>(i) + random.below(static_cast<std::uint64_t>(size - i))]);
+  indices.resize(static_cast<std::size_t>(samples));
+  std::ranges::sort(indices);
+  return indices;
+}
+
+}  // namespace safer

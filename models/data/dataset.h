@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace safer {
+
+/// Which samples of a source are wanted. Training and calibration samples are never test samples.
+enum class Split { training, calibration, test };
+
+struct Dataset {
+  std::string name;
+  Tensor inputs;                     // [n, sample...] f32
+  std::vector<std::int64_t> labels;  // [n], each in 0..classes-1; empty: none are known
+  int classes = 0;                   // 0 without labels
+
+  std::int64_t size() const { return inputs.shape().rank() ? inputs.shape()[0] : 0; }
+  /// The shape of one sample, without the batch axis.
+  Shape sample_shape() const;
+  /// Samples begin..end-1. Throws Error when out of range.
+  Dataset slice(std::int64_t begin, std::int64_t end) const;
+  /// The samples with these indices, in this order. Throws Error when one is out of range.
+  Dataset select(std::span<const std::int64_t> indices) const;
+};
+
+/// `samples` different indices below `size` (all of them when there are fewer), in increasing order, drawn with `seed`.
+std::vector<std::int64_t> random_subset(std::int64_t size, std::int64_t samples, std::uint64_t seed);
+
+}  // namespace safer
