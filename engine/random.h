@@ -24,6 +24,8 @@ class RandomField {
   float uniform(std::uint64_t sample, std::uint64_t element) const;
   /// out[i] = uniform(sample, first + i)
   void uniform(std::uint64_t sample, std::uint64_t first, std::span<float> out) const;
+  /// out[i] = element first + i of a field of normal numbers, mean 0, variance 1, none beyond 6.7 (Box-Muller in float).
+  void normal(std::uint64_t sample, std::uint64_t first, std::span<float> out) const;
 
  private:
   std::uint64_t key_;

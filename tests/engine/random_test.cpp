@@ -29,6 +29,48 @@ TEST_CASE("random: a field is a function of key, sample and element") {
   CHECK(RandomField(43).uniform(5, 0) != whole[0]);
 }
 
+TEST_CASE("random: long and short requests of a field give the same numbers") {
+  const RandomField field(9);
+  std::vector<float> uniform(300), normal(300);
+  field.uniform(3, 0, uniform);
+  field.normal(3, 0, normal);
+  for (std::size_t first : {0u, 1u, 4u, 63u, 64u, 130u})
+    for (std::size_t size : {0u, 1u, 2u, 63u, 64u, 65u, 129u}) {
+      std::vector<float> some(size);
+      field.uniform(3, first, some);
+      CHECK(std::equal(some.begin(), some.end(), uniform.begin() + static_cast<std::ptrdiff_t>(first)));
+      field.normal(3, first, some);
+      CHECK(std::equal(some.begin(), some.end(), normal.begin() + static_cast<std::ptrdiff_t>(first)));
+    }
+}
+
+TEST_CASE("random: a field's normal numbers are Box and Muller's transform of its words") {
+  constexpr std::size_t count = 200000;
+  std::vector<float> normal(count);
+  RandomField(11).normal(2, 0, normal);
+  double worst = 0, sum = 0, squares = 0, fourths = 0;
+  for (std::size_t i = 0; i < count; i += 4) {
+    const auto words = philox(11, 2, i / 4);
+    for (std::size_t pair : {0u, 2u}) {
+      const double u = (static_cast<double>(words[pair] >> 1) + 0.5) * 0x1p-31;
+      const double radius = std::sqrt(-2 * std::log(u)), angle = 2 * std::acos(-1.0) * (words[pair + 1] >> 8) * 0x1p-24;
+      worst = std::max(worst, std::abs(normal[i + pair] - radius * std::cos(angle)));
+      worst = std::max(worst, std::abs(normal[i + pair + 1] - radius * std::sin(angle)));
+    }
+  }
+  // A few roundings of numbers up to the largest, 6.7; near u = 1 the rounding of u itself shows: sqrt(2 * 2^-25).
+  CHECK(worst < 2.5e-4);
+  for (const double z : normal) {
+    sum += z;
+    squares += z * z;
+    fourths += z * z * z * z;
+  }
+  const double n = count;
+  CHECK(std::abs(sum / n) < 5 / std::sqrt(n));
+  CHECK(std::abs(squares / n - 1) < 5 * std::sqrt(2 / n));
+  CHECK(std::abs(fourths / n - 3) < 5 * std::sqrt(96 / n));
+}
+
 TEST_CASE("random: uniform and normal numbers have the right moments") {
   constexpr int count = 200000;
   Random random(7);
