@@ -10,8 +10,9 @@
 /// against the table, so a whole tape runs in float32 or, through the reference, in double.
 ///
 /// Common rules: arrays are dense and row-major unless strides are given, may start anywhere (no alignment is assumed) and do not
-/// overlap, except that elementwise results may stand where one of their inputs stood (same start). Sizes may be 0. `accumulate`
-/// adds to what the result holds instead of replacing it. A value never depends on the number of threads. Nothing here throws.
+/// overlap, except that results of elementwise kernels and of (log_)softmax and its gradient may stand where an input stood (same
+/// start). Sizes may be 0. `accumulate` adds to what the result holds instead of replacing it. A value never depends on the number
+/// of threads. Nothing here throws.
 namespace safer::kernels {
 
 /// y = f(x); `alpha` is the slope of leaky_relu below 0 and unused elsewhere.

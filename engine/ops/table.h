@@ -11,6 +11,7 @@ namespace safer {
 inline constexpr std::string_view op_names[] = {
     // linear.h
     "linear",
+    // matmul.h
     "matmul",
     // norm.h
     "layer_norm",

@@ -87,6 +87,8 @@ class Tape {
     std::size_t length_;
   };
   [[nodiscard]] Scope scope(std::string_view name) { return Scope(*this, name); }
+  /// What the scopes in force put before names: "blocks.0."
+  std::string_view prefix() const { return prefix_; }
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const Node& node(ValueId id) const { return nodes_[static_cast<std::size_t>(id)]; }

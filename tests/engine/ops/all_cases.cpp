@@ -1,0 +1,22 @@
+#include "tests/engine/ops/op_case.h"
+
+namespace safer::test {
+
+// One function a family, beside its own tests.
+std::vector<OpCase> linear_cases();
+std::vector<OpCase> matmul_cases();
+std::vector<OpCase> norm_cases();
+std::vector<OpCase> attention_cases();
+std::vector<OpCase> elementwise_cases();
+
+const std::vector<OpCase>& all_cases() {
+  static const std::vector<OpCase> cases = [] {
+    std::vector<OpCase> all;
+    for (const auto& family : {linear_cases, matmul_cases, norm_cases, attention_cases, elementwise_cases})
+      for (OpCase& op_case : family()) all.push_back(std::move(op_case));
+    return all;
+  }();
+  return cases;
+}
+
+}  // namespace safer::test

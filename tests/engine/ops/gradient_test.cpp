@@ -1,0 +1,56 @@
+// Every gradient of every op against central differences of the op's own double reference.
+
+#include <doctest/doctest.h>
+
+#include "engine/ops/table.h"
+#include "engine/parallel.h"
+#include "tests/engine/ops/op_case.h"
+
+namespace safer::test {
+namespace {
+
+constexpr double ulp = 0x1p-23;
+
+/// One random projection of the whole Jacobian, in both types: the double gradient is off by no more than the differences
+/// themselves are (their truncation is some 1e-10), the float gradient by the rounding that the case allows.
+void check_gradients(const OpCase& op_case, Stand stand, int times, std::int64_t batch) {
+  const Recorded recorded(op_case, stand, times);
+  const Data data = recorded.draw(batch);
+  const std::vector<double> seed = recorded.seed(batch);
+  const Differences expected = central_differences(recorded.tape, recorded.root, data, seed);
+  const Outcome slow = differentiate<double>(recorded.tape, recorded.root, data, seed);
+  const Outcome fast = differentiate<float>(recorded.tape, recorded.root, data, seed);
+  Deviation of_double, of_float;
+  for (const auto& [id, differences] : expected.gradients) {
+    const std::string& name = recorded.tape.node(id).name;
+    const double magnitude = largest(differences);
+    of_double.add(name, slow.gradients.at(id), differences, expected.rounding() + 1e-7 * magnitude);
+    of_float.add(name, fast.gradients.at(id), differences,
+                 expected.rounding() + op_case.ulps * ulp * std::max(magnitude, op_case.terms));
+  }
+  INFO(op_case.op, ", ", op_case.label, ", batch ", batch, ", stand ", static_cast<int>(stand), ", times ", times);
+  CHECK_MESSAGE(of_double.ratio <= 1, "double: ", of_double.where);
+  CHECK_MESSAGE(of_float.ratio <= 1, "float: ", of_float.where);
+}
+
+}  // namespace
+
+TEST_CASE("ops: gradients agree with central differences") {
+  for (const OpCase& op_case : all_cases())
+    for (const std::int64_t batch : {1, 3}) check_gradients(op_case, Stand::plain, 1, batch);
+}
+
+TEST_CASE("ops: gradients of values used twice are added up") {
+  for (const OpCase& op_case : all_cases()) check_gradients(op_case, Stand::plain, 2, 2);
+}
+
+TEST_CASE("ops: computed values may stand where inputs and weights stand") {
+  for (const OpCase& op_case : all_cases()) check_gradients(op_case, Stand::computed, 1, 2);
+}
+
+TEST_CASE("ops: gradients of values without a batch") {
+  for (const OpCase& op_case : all_cases())
+    if (op_case.shareable) check_gradients(op_case, Stand::shared, 1, 2);
+}
+
+}  // namespace safer::test
