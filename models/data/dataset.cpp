@@ -38,15 +38,16 @@ Dataset Dataset::select(std::span<const std::int64_t> indices) const {
   return result;
 }
 
-std::vector<std::int64_t> random_subset(std::int64_t size, std::int64_t samples, std::uint64_t seed) {
+std::vector<std::int64_t> choose(std::int64_t size, const Subset& subset) {
   std::vector<std::int64_t> indices(static_cast<std::size_t>(size));
   std::iota(indices.begin(), indices.end(), 0);
-  if (samples >= size) return indices;
-  Random random(mix(seed, hash("random_subset")));
-  for (std::int64_t i = 0; i < samples; ++i)
-    std::swap(indices[static_cast<std::size_t>(i)],
-              indices[static_cast<std::size_t>(i) + random.below(static_cast<std::uint64_t>(size - i))]);
-  indices.resize(static_cast<std::size_t>(samples));
+  if (subset.samples <= 0 || subset.samples >= size) return indices;
+  Random random(mix(subset.seed, hash("subset")));
+  for (std::int64_t i = 0; i < subset.samples; ++i) {
+    const auto other = i + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(size - i)));
+    std::swap(indices[static_cast<std::size_t>(i)], indices[static_cast<std::size_t>(other)]);
+  }
+  indices.resize(static_cast<std::size_t>(subset.samples));
   std::ranges::sort(indices);
   return indices;
 }

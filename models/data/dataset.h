@@ -27,7 +27,12 @@ struct Dataset {
   Dataset select(std::span<const std::int64_t> indices) const;
 };
 
-/// `samples` different indices below `size` (all of them when there are fewer), in increasing order, drawn with `seed`.
-std::vector<std::int64_t> random_subset(std::int64_t size, std::int64_t samples, std::uint64_t seed);
+/// A random part of a source, the same for the same seed.
+struct Subset {
+  std::int64_t samples = 0;  // at most; 0: all there are
+  std::uint64_t seed = 0;
+};
+/// The chosen ones of the indices 0..size-1, in increasing order.
+std::vector<std::int64_t> choose(std::int64_t size, const Subset& subset);
 
 }  // namespace safer
