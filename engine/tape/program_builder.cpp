@@ -19,7 +19,6 @@ ProgramBuilder::ProgramBuilder(const Tape& tape, const PlanOptions& options, con
   batch_only_.assign(count, false);
   own_ = recompute_;
   if (program_.resumed != no_value) own_[at(program_.resumed)] = true;
-  offer_time_.assign(count, -1);
   values_.assign(count, {});
   gradients_.assign(count, {});
   value_root_.resize(count);
@@ -101,7 +100,6 @@ void ProgramBuilder::plan_offers() {
     for (const ValueId input : tape_.node(step.node).inputs) {
       if (!active_[at(input)] || tape_.node(input).kind != Node::Kind::parameter || done[at(input)]) continue;
       done[at(input)] = true;
-      offer_time_[at(input)] = reverse_time(k);
       Plan::Offer offer{.parameter = tape_.node(input).parameter, .value = input, .batch_only = batch_only_[at(input)]};
       for (std::size_t use = program_.reverse.size(); use-- > 0;) {
         const std::vector<ValueId>& inputs = tape_.node(program_.reverse[use].node).inputs;
@@ -150,15 +148,14 @@ void ProgramBuilder::measure_values() {
     values_[at(id)] = {lines(id), static_cast<int>(t), static_cast<int>(t)};
     for (const ValueId input : tape_.node(id).inputs) extend(values_, input, static_cast<int>(t));
   }
-  for (std::size_t k = 0; k < program_.reverse.size(); ++k) {
-    const Plan::ReverseStep& step = program_.reverse[k];
+  // What a sweep reads stays until the end rather than until it was read, so that one run can be swept any number of times.
+  for (const Plan::ReverseStep& step : program_.reverse) {
     const Node& node = tape_.node(step.node);
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      if (!step.wanted[i]) continue;
-      const int wanted = static_cast<int>(i), time = offered(node.inputs[i]) ? offer_time_[at(node.inputs[i])] : reverse_time(k);
-      for (std::size_t j = 0; j < node.inputs.size(); ++j)
-        if (node.op->gradient_reads_input(wanted, static_cast<int>(j))) extend(values_, node.inputs[j], time);
-      if (node.op->gradient_reads_output(wanted)) extend(values_, step.node, time);
+    for (int wanted = 0; wanted < static_cast<int>(node.inputs.size()); ++wanted) {
+      if (!step.wanted[static_cast<std::size_t>(wanted)]) continue;
+      for (int input = 0; input < static_cast<int>(node.inputs.size()); ++input)
+        if (node.op->gradient_reads_input(wanted, input)) extend(values_, node.inputs[static_cast<std::size_t>(input)], end_time());
+      if (node.op->gradient_reads_output(wanted)) extend(values_, step.node, end_time());
     }
   }
   for (const ValueId id : options_.outputs) extend(values_, id, end_time());

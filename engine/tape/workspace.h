@@ -49,7 +49,8 @@ class Workspace {
   std::span<const T> value(Var var) const { return value(var.id()); }
 
   /// Sweeps the last run backwards from the plan's root, whose gradient is `seed` (its size; empty: all ones), and offers wanted
-  /// parameters to `sink`. Throws Error, before anything is computed, when the sink wants single samples and there are none.
+  /// parameters to `sink`. A run may be swept any number of times, with other seeds and sinks. Throws Error, before anything is
+  /// computed, when the sink wants single samples and there are none.
   void reverse(GradientSink<T>& sink, std::span<const T> seed = {});
   /// The gradient of a wanted value that is no parameter, after reverse(). Throws Error for any other.
   std::span<const T> gradient(ValueId id) const;
