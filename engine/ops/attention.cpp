@@ -130,14 +130,15 @@ class Attention final : public OpOf<Attention> {
   /// Score matrices in memory at a time. It bounds the threads that can be busy, not the result.
   std::int64_t slots(const Shape& q) const { return std::min<std::int64_t>(q[0] * options_.heads, 32); }
 
-  /// f(head, scratch of two score matrices) for every head of every sequence; `products`: how many of Tq x Tk x d.
+  /// f(head, scratch of two score matrices) for every head of every sequence; `products`: how many of Tq x Tk x d, made of
+  /// vector operations.
   template <class T, class F>
   void each_head(const Run<T>& run, std::int64_t products, const F& f) const {
     const Shape &q = run.shape(0), &k = run.shape(1), &v = run.shape(2);
     const std::int64_t heads = options_.heads, items = q[0] * heads, workers = slots(q);
     const std::int64_t d = q[2] / heads, e = v[2] / heads;
     const double scale = options_.scale == 0 ? 1 / std::sqrt(static_cast<double>(d)) : options_.scale;
-    parallel_for(workers, products * q.size() * k[1], [&](std::int64_t worker) {
+    parallel_for(workers, products * q.size() * k[1] / 8, [&](std::int64_t worker) {
       T* scratch = run.scratch() + worker * 2 * q[1] * k[1];
       for (std::int64_t item = worker; item < items; item += workers) {
         const std::int64_t n = item / heads, h = item % heads;

@@ -79,8 +79,7 @@ class Linear final : public OpOf<Linear> {
     return run.out_shape().size(0, run.out_shape().rank() - 1);
   }
 
-  /// Makes W, or its transpose, the right-hand side of a product. A parameter that many rows go through is packed, once for
-  /// each version of it.
+  /// Makes W, or its transpose, the right-hand side of a product; a parameter's packed copy is made once for each version of it.
   template <class T>
   static void set_weight(const Run<T>& run, kernels::Gemm<T>& gemm, bool transposed) {
     const std::int64_t columns = run.shape(1)[1];
@@ -88,8 +87,9 @@ class Linear final : public OpOf<Linear> {
     gemm.b_row = transposed ? 1 : columns;
     gemm.b_col = transposed ? columns : 1;
     if constexpr (std::is_same_v<T, float>) {
-      constexpr std::int64_t worth_packing = 8;  // rows: packing reads W once, each row of the product reads it again
-      if (gemm.m < worth_packing || !run.operand(1).tensor) return;
+      // A kernel that reads packed operands packs a transposed one itself, each time; another one only when enough rows read it.
+      constexpr std::int64_t many_rows = 64;
+      if (!run.operand(1).tensor || (!transposed && gemm.m < many_rows)) return;
       const kernels::KernelTable<T>& table = run.kernels();
       const std::int64_t size = table.packed_b_size(gemm.k, gemm.n);
       if (size == 0) return;

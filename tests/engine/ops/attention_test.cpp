@@ -37,4 +37,79 @@ std::vector<OpCase> attention_cases() {
   return cases;
 }
 
+namespace {
+
+std::string message(const ValueType& q, const ValueType& k, const ValueType& v, AttentionOptions options = {}) {
+  Tape tape;
+  const auto value = [&](const char* name, const ValueType& type) {
+    return type.batched() ? tape.input(name, type) : tape.parameter({.name = name, .shape = type.shape});
+  };
+  const Var query = value("q", q), key = value("k", k), values = value("v", v);
+  try {
+    attention(query, key, values, options, "attn");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("attention: equal keys give the mean of the values they let a query see") {
+  for (const bool causal : {false, true}) {
+    Tape tape;
+    const Var q = tape.input("q", {3, 2}), k = tape.input("k", {3, 2}), v = tape.input("v", {3, 2});
+    const Var y = attention(q, k, v, {.heads = 2, .causal = causal});
+    const Data data{.batch = 1,
+                    .inputs = {{q.id(), {5, 1, 2, -3, 4, 0}}, {k.id(), {1, 2, 1, 2, 1, 2}}, {v.id(), {1, 10, 2, 20, 6, 60}}},
+                    .parameters = Parameters(tape.parameters(), DType::f64)};
+    Runner<double> runner(tape, {.outputs = {y.id()}}, data);
+    runner.replay();
+    const std::vector<double> found = runner.value(y.id());
+    const std::vector<double> expected =
+        causal ? std::vector<double>{1, 10, 1.5, 15, 3, 30} : std::vector<double>{3, 30, 3, 30, 3, 30};
+    for (std::size_t i = 0; i < 6; ++i) CHECK(found[i] == doctest::Approx(expected[i]));
+  }
+}
+
+TEST_CASE("attention: more heads than there are places for scores") {
+  constexpr std::int64_t batch = 37;
+  const Recorded recorded({.op = "attention", .label = "", .record = [](Recording& in) {
+                             const Var q = in.input("q", {1, 2, 6}), k = in.input("k", {1, 3, 6});
+                             return attention(q, k, in.input("v", {1, 3, 3}), {.heads = 3});
+                           }});
+  const Data data = recorded.draw(batch);
+  const std::vector<double> seed = recorded.seed(batch);
+  const Outcome whole = differentiate<double>(recorded.tape, recorded.root, data, seed);
+  const ValueType& type = recorded.tape.node(recorded.root).type;
+  for (std::int64_t s = 0; s < batch; ++s) {
+    const Outcome alone = differentiate<double>(recorded.tape, recorded.root, sample_of(recorded.tape, data, s),
+                                                sample_of<double>(type, seed, batch, s));
+    CHECK(sample_of<double>(type, whole.output, batch, s) == alone.output);
+    for (const auto& [id, gradient] : alone.gradients)
+      CHECK(sample_of<double>(recorded.tape.node(id).type, whole.gradients.at(id), batch, s) == gradient);
+  }
+}
+
+TEST_CASE("attention: shapes that do not fit are refused") {
+  const ValueType x{{1, 3, 4}, 0};
+  const auto with = [&](std::string_view why) {
+    return fmt::format("node 'attn': attention: q [1, 3, 4], k [1, 3, 4], v [1, 3, 4]: {}", why);
+  };
+  CHECK(message(x, x, x, {.heads = 3}) == with("3 heads do not divide the width evenly"));
+  CHECK(message(x, x, x, {.heads = 0}) == with("0 heads do not divide the width evenly"));
+  CHECK(message(x, {{1, 3, 4}}, x) == with("some vary over the batch and some do not; expand those that are shared"));
+  CHECK(message(x, {{1, 3, 4}, 1}, x) == with("the batch axis is 1, expected 0; transpose first"));
+  CHECK(message(x, {{1, 12}, 0}, x) ==
+        "node 'attn': attention: q [1, 3, 4], k [1, 12], v [1, 3, 4]: expected three axes each, [N, T, d]");
+  CHECK(message(x, x, {{2, 3, 4}, 0}) ==
+        "node 'attn': attention: q [1, 3, 4], k [1, 3, 4], v [2, 3, 4]: different numbers of sequences");
+  CHECK(message(x, x, {{1, 2, 4}, 0}) ==
+        "node 'attn': attention: q [1, 3, 4], k [1, 3, 4], v [1, 2, 4]: k and v must have the same length");
+  CHECK(message(x, {{1, 3, 2}, 0}, x) ==
+        "node 'attn': attention: q [1, 3, 4], k [1, 3, 2], v [1, 3, 4]: q and k must have the same width");
+  CHECK(message(x, {{1, 2, 4}, 0}, {{1, 2, 4}, 0}, {.causal = true}) ==
+        "node 'attn': attention: q [1, 3, 4], k [1, 2, 4], v [1, 2, 4]: causal attention needs as many queries as keys");
+}
+
 }  // namespace safer::test
