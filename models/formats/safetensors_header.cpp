@@ -28,7 +28,7 @@ class HeaderReader {
   bool null() { unexpected("null"); }
   bool boolean(bool value) { unexpected(value ? "true" : "false"); }
   bool number_integer(std::int64_t value) { unexpected(std::to_string(value)); }
-  bool number_float(double, const std::string& text) { unexpected(text); }
+  bool number_float(double, const std::string& text) { unexpected(std::string_view(text).substr(0, 40)); }
   bool binary(nlohmann::json::binary_t&) { unexpected("binary data"); }
   bool number_unsigned(std::uint64_t value);
   bool string(std::string& text);
