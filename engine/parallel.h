@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #ifdef _OPENMP
@@ -38,6 +39,15 @@ void parallel_for(std::int64_t count, std::int64_t work, const F& f) {
   } else {
     for (std::int64_t i = 0; i < count; ++i) f(i);
   }
+}
+
+/// f(first, count) for consecutive blocks of the items 0..items-1, in parallel when there is enough work; `cost`: about the number
+/// of elementary operations of one item. The blocks depend on items and cost alone, never on the number of threads.
+template <class F>
+void parallel_blocks(std::int64_t items, std::int64_t cost, const F& f) {
+  constexpr std::int64_t block_work = 1 << 15;
+  const std::int64_t block = std::max<std::int64_t>(1, block_work / std::max<std::int64_t>(1, cost));
+  parallel_for((items + block - 1) / block, items * cost, [&](std::int64_t i) { f(i * block, std::min(block, items - i * block)); });
 }
 
 }  // namespace safer

@@ -68,7 +68,7 @@ class Nest {
     return true;
   }
 
-  std::array<Axis, Shape::max_rank> axes_ = {};
+  std::array<Axis, Shape::max_rank + 1> axes_ = {};  // the batch axis may come as samples and rows
   int count_ = 0;
 };
 
