@@ -57,6 +57,7 @@ inline constexpr std::string_view op_names[] = {
     "pick",
     "margin",
     "cross_entropy",
+    "euclidean_norm",
 };
 
 constexpr bool is_listed_op(std::string_view name) { return std::ranges::find(op_names, name) != std::end(op_names); }
