@@ -35,7 +35,10 @@ endfunction()
 
 safer_dependency(Eigen3 TARGET Eigen3::Eigen REPOSITORY https://gitlab.com/libeigen/eigen.git TAG 3.4.0
                  OPTIONS EIGEN_BUILD_DOC=OFF EIGEN_BUILD_PKGCONFIG=OFF)
-safer_dependency(xsimd TARGET xsimd REPOSITORY https://github.com/xtensor-stack/xsimd.git TAG 8.1.0)
+safer_dependency(xsimd TARGET xsimd REPOSITORY https://github.com/xtensor-stack/xsimd.git TAG 8.1.0
+                 OPTIONS BUILD_TESTS=OFF)
+# Debian's target also names xtl, which only the complex numbers of xsimd need; headers alone are all that is used here.
+set_target_properties(xsimd PROPERTIES INTERFACE_LINK_LIBRARIES "")
 # fmt stands in our public headers, so it is installed with us where it was fetched.
 safer_dependency(fmt TARGET fmt::fmt-header-only REPOSITORY https://github.com/fmtlib/fmt.git TAG 9.1.0 OPTIONS FMT_INSTALL=ON)
 safer_dependency(nlohmann_json TARGET nlohmann_json::nlohmann_json REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.2
