@@ -14,7 +14,8 @@ namespace safer {
 /// logits. d is the width, B the depth:
 ///   vanilla      `depth` dense layers with ReLU, each with its own width
 ///   skip         a stem to width d, then blocks h <- h + relu(W h + b)
-///   skip_sd      the same, where block i of B survives a training step with probability 1 - i / 2B (Huang et al. 2016)
+///   skip_sd      the same, where in training block i of B survives with probability 1 - i / 2B (Huang et al. 2016, but drawn
+///                for each sample, which small batches and few steps need)
 ///   transformer  each coordinate is a token of width d with a learned position; pre-norm blocks of 4-head attention and a
 ///                GELU layer of width 2d; mean over the tokens
 enum class MoonsFamily { vanilla, skip, skip_sd, transformer };
@@ -32,8 +33,12 @@ struct MoonsOptions {
 
 constexpr std::int64_t moons_heads = 4;
 std::int64_t default_width(MoonsFamily family);
+/// The width of each layer (vanilla), or the one of all blocks. Throws Error for sizes that the network cannot have.
+std::vector<std::int64_t> moons_widths(const MoonsOptions& options);
 
-/// The untrained network. Throws Error for sizes that it cannot have.
+/// The program alone, with an empty set of parameters. Throws as moons_widths.
+Network record_moons_network(const MoonsOptions& options);
+/// The untrained network.
 Network make_moons_network(const MoonsOptions& options);
 
 }  // namespace safer

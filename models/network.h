@@ -11,10 +11,10 @@ namespace safer {
 /// A classifier: its program and its weights. Copies share the weights until one of them is changed.
 struct Network {
   std::string name;  // "moons-vanilla"
-  Tape tape;
+  Tape tape = {};
   ValueId input = no_value;   // [N, sample...]
   ValueId logits = no_value;  // [N, classes]
-  Parameters parameters;
+  Parameters parameters = {};
   std::map<std::string, std::string> metadata = {};  // what a file of its weights must say so that the network can be built again
 
   const Shape& sample_shape() const { return tape.node(input).type.shape; }  // of one sample, with a leading 1: [1, 3, 32, 32]
