@@ -180,7 +180,10 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
 }
 
 void load_parameters(const std::filesystem::path& path, Parameters& parameters) {
-  const Safetensors file = read_safetensors(path);
+  load_parameters(read_safetensors(path), path.string(), parameters);
+}
+
+void load_parameters(const Safetensors& file, std::string_view file_name, Parameters& parameters) {
   std::unordered_map<std::string_view, const Tensor*> values;
   for (const NamedTensor& tensor : file.tensors) values[tensor.name] = &tensor.value;
 
@@ -209,7 +212,7 @@ void load_parameters(const std::filesystem::path& path, Parameters& parameters) 
   for (const Complaint& complaint : {missing, unexpected, shapes, types})
     if (!complaint.items.empty()) complaints += (complaints.empty() ? "" : "; ") + complaint.str();
   if (!complaints.empty())
-    throw Error("{}: the tensors do not fit the network's {} parameters: {}", path.string(), parameters.size(), complaints);
+    throw Error("{}: the tensors do not fit the network's {} parameters: {}", file_name, parameters.size(), complaints);
   parameters = std::move(filled);
 }
 

@@ -42,6 +42,8 @@ std::vector<std::byte> safetensors_bytes(std::span<const NamedTensor> tensors, c
 /// Fills all of `parameters` by name, converting between f32 and f64. Throws Error, and changes nothing, when the file lacks one,
 /// has one too many, or one has another shape or holds integers; one message names them all (the first ten of each kind).
 void load_parameters(const std::filesystem::path& path, Parameters& parameters);
+/// The same from a file that was read already; `name` stands for it in messages.
+void load_parameters(const Safetensors& file, std::string_view name, Parameters& parameters);
 void save_parameters(const std::filesystem::path& path, const Parameters& parameters, const Metadata& metadata = {});
 
 }  // namespace safer
