@@ -46,15 +46,19 @@ std::vector<double> plain(const Shape& x, const Shape& y, const std::vector<doub
 
 TEST_CASE("expand: values against plain loops") {
   constexpr std::int64_t batch = 3;
-  const std::pair<Shape, ValueType> cases[] = {
+  struct Case {
+    Shape from;
+    ValueType to;
+  };
+  const Case cases[] = {
       {{1, 1, 5}, {{1, 1, 5}, 0}}, {{3, 1}, {{1, 3, 4}, 0}},  {{4, 3}, {{2, 4, 3}, 1}}, {{2, 1, 3}, {{2, 4, 3}, 1}},
       {{}, {{3, 2}, 1}},           {{3, 1}, {{2, 3, 2}, -1}}, {{1}, {{7}, -1}},         {{5}, {{1, 5}, 0}},
   };
-  for (const auto& [shape, to] : cases) {
+  for (const Case& one : cases) {
     ByHand hand(batch);
-    const std::vector<double> values = counted(shape.size());
-    INFO(shape.str(), " to ", to.shape.str(), ", batch axis ", to.batch_axis);
-    CHECK(hand.value(expand(hand.shared(shape, values), to)) == plain(shape, to.at(batch), values));
+    const std::vector<double> values = counted(one.from.size());
+    INFO(one.from.str(), " to ", text(one.to));
+    CHECK(hand.value(expand(hand.shared(one.from, values), one.to)) == plain(one.from, one.to.at(batch), values));
   }
 }
 
