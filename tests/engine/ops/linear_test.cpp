@@ -27,10 +27,12 @@ std::vector<OpCase> linear_cases() {
         const Shape W = layout == WeightLayout::out_in ? Shape{sizes.out, in} : Shape{in, sizes.out};
         cases.push_back({.op = "linear",
                          .label = fmt::format("{}, W {}{}", sizes.label, W, bias ? ", bias" : ""),
-                         .record = [=](Recording& to) {
-                           const Var x = to.input("x", sizes.x, {}, sizes.batch_axis), weight = to.parameter("W", W);
-                           return linear(x, weight, bias ? to.parameter("b", {sizes.out}) : Var{}, {}, layout);
-                         }});
+                         .record =
+                             [=](Recording& to) {
+                               const Var x = to.input("x", sizes.x, {}, sizes.batch_axis), weight = to.parameter("W", W);
+                               return linear(x, weight, bias ? to.parameter("b", {sizes.out}) : Var{}, {}, layout);
+                             },
+                         .ulps = 0.5 * static_cast<double>(std::max<std::int64_t>(32, sizes.out))});
       }
   return cases;
 }
