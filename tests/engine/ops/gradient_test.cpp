@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include "engine/ops/table.h"
-#include "engine/parallel.h"
 #include "tests/engine/ops/op_case.h"
 
 namespace safer::test {
@@ -34,6 +33,15 @@ void check_gradients(const OpCase& op_case, Stand stand, int times, std::int64_t
 }
 
 }  // namespace
+
+TEST_CASE("ops: every op has a case") {
+  for (const std::string_view name : op_names)
+    CHECK_MESSAGE(std::ranges::find(all_cases(), name, &OpCase::op) != all_cases().end(), name, " has no case in tests/engine/ops");
+  for (const OpCase& op_case : all_cases()) {
+    const Recorded recorded(op_case);
+    CHECK_MESSAGE(recorded.tape.node(recorded.root).op->name() == op_case.op, op_case.label);
+  }
+}
 
 TEST_CASE("ops: gradients agree with central differences") {
   for (const OpCase& op_case : all_cases())
