@@ -47,7 +47,7 @@ struct ByHand {
   Data data;
 
  private:
-  std::string next_name() { return "x" + std::to_string(tape.size()); }
+  std::string next_name() { return fmt::format("x{}", tape.size()); }
   void prepare() {
     data.parameters = Parameters(tape.parameters(), DType::f64);
     for (std::size_t i = 0; i < parameters.size(); ++i) {
