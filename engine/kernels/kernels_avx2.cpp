@@ -1,10 +1,50 @@
 #if defined(__x86_64__)
 
-#include "engine/kernels/generic/plain.h"
+#include <immintrin.h>
+
+#include "engine/kernels/generic/isa.h"
+
+namespace safer::kernels {
+namespace {
+
+using Arch = xsimd::fma3<xsimd::avx2>;
+using Batch = xsimd::batch<float, Arch>;
+using Doubles = xsimd::batch<double, Arch>;
+
+// 12 accumulators, 2 vectors of B and a broadcast of A fill the 16 registers.
+constexpr TileShape tile_shape{.rows = 6, .vectors = 2, .tall_rows = 12};
+
+inline Batch mul_add(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
+
+inline Doubles widen(const float* from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
+
+using Mask = __m256i;
+inline Mask first(std::int64_t count) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
+}
+inline Batch load(const float* from, Mask mask) { return _mm256_maskload_ps(from, mask); }
+inline void store(float* to, Batch v, Mask mask) { _mm256_maskstore_ps(to, mask, v); }
+inline Batch keep(Batch v, Mask mask) { return _mm256_and_ps(v, _mm256_castsi256_ps(mask)); }
+
+inline Batch load_quads(const float* from, std::int64_t stride) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + stride), 1);
+}
+inline void transpose_quads(Batch (&r)[4]) {
+  const __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);
+  const __m256 c = _mm256_unpacklo_ps(r[2], r[3]), d = _mm256_unpackhi_ps(r[2], r[3]);
+  r[0] = _mm256_shuffle_ps(a, c, 0x44), r[1] = _mm256_shuffle_ps(a, c, 0xEE);
+  r[2] = _mm256_shuffle_ps(b, d, 0x44), r[3] = _mm256_shuffle_ps(b, d, 0xEE);
+}
+
+}  // namespace
+}  // namespace safer::kernels
+
+#include "engine/kernels/generic/table.h"
 
 namespace safer::kernels {
 extern const KernelTable<float> avx2_table;
-constinit const KernelTable<float> avx2_table = make("avx2");
+constinit const KernelTable<float> avx2_table = make_table("avx2");
 }  // namespace safer::kernels
 
 #endif

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "engine/kernels/generic/simd.h"
+
+// The innermost part of gemm: one tile of the result, held in registers while k runs.
+namespace safer::kernels {
+namespace {
+
+/// c[rows, columns] (+)= start + A B, summed over k steps in order. A(i, p) = a[i * a_row + p * a_col]; row p of B starts at
+/// b + p * b_row. start: one value a column or nullptr (0).
+struct Tile {
+  const float* a;
+  std::int64_t a_row, a_col;
+  const float* b;
+  std::int64_t b_row;
+  float* c;
+  std::int64_t c_row;
+  const float* start;
+  std::int64_t k;
+  std::int64_t last;  // columns in the last vector
+  bool add;
+};
+
+/// The columns of one row of B, C or `start`; the last vector holds only those in `mask` if `partial`.
+template <bool partial, std::size_t vectors>
+[[gnu::always_inline]] inline void load_row(Batch (&row)[vectors], const float* from, Mask mask) {
+  unroll<vectors>([&](auto v) {
+    if constexpr (partial && v + 1 == vectors)
+      row[v] = load(from + v * lanes, mask);
+    else
+      row[v] = load(from + v * lanes);
+  });
+}
+
+template <bool partial, std::size_t vectors>
+[[gnu::always_inline]] inline void store_row(float* to, const Batch (&row)[vectors], Mask mask) {
+  unroll<vectors>([&](auto v) {
+    if constexpr (partial && v + 1 == vectors)
+      store(to + v * lanes, row[v], mask);
+    else
+      store(to + v * lanes, row[v]);
+  });
+}
+
+template <std::size_t rows, std::size_t vectors, bool partial>
+void tile(const Tile& t) {
+  const Mask mask = partial ? first(t.last) : Mask{};
+  Batch acc[rows][vectors];
+  unroll<vectors>([&](auto v) { acc[0][v] = Batch(0.f); });
+  if (t.start) load_row<partial>(acc[0], t.start, mask);
+  unroll<rows - 1>([&](auto i) { unroll<vectors>([&](auto v) { acc[i + 1][v] = acc[0][v]; }); });
+
+  const float *a = t.a, *b = t.b;
+  for (std::int64_t p = 0; p < t.k; ++p, a += t.a_col, b += t.b_row) {
+    Batch row[vectors];
+    load_row<partial>(row, b, mask);
+    unroll<rows>([&](auto i) {
+      const Batch ai(a[i * t.a_row]);
+      unroll<vectors>([&](auto v) { acc[i][v] = mul_add(ai, row[v], acc[i][v]); });
+    });
+  }
+
+  unroll<rows>([&](auto i) {
+    float* c = t.c + i * t.c_row;
+    if (t.add) {
+      Batch old[vectors];
+      load_row<partial>(old, c, mask);
+      unroll<vectors>([&](auto v) { acc[i][v] += old[v]; });
+    }
+    store_row<partial>(c, acc[i], mask);
+  });
+}
+
+using TileKernel = void(const Tile&);
+
+/// At most this many rows make a tile of so many vectors.
+constexpr int most_rows(int vectors) { return vectors == 1 ? tile_shape.tall_rows : tile_shape.rows; }
+
+/// by_size[vectors - 1][rows - 1][partial]
+struct TileKernels {
+  TileKernel* by_size[tile_shape.vectors][tile_shape.tall_rows][2];
+};
+
+constexpr TileKernels all_tiles() {
+  TileKernels kernels{};
+  unroll<tile_shape.vectors>([&](auto v) {
+    unroll<most_rows(v + 1)>([&](auto r) {
+      kernels.by_size[v][r][false] = &tile<r + 1, v + 1, false>;
+      kernels.by_size[v][r][true] = &tile<r + 1, v + 1, true>;
+    });
+  });
+  return kernels;
+}
+constexpr TileKernels tile_kernels = all_tiles();
+
+}  // namespace
+}  // namespace safer::kernels

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <xsimd/xsimd.hpp>
+
+#include <cstdint>
+
+// The kernels are written once, in this folder, over the few names that each kernels_<isa>.cpp defines before it includes table.h:
+//   Arch, Batch             the instruction set and its vector of floats
+//   tile_shape              the register tile of gemm
+//   mul_add(a, b, c)        a b + c, fused where the processor can
+//   Doubles, widen(from)    its vector of doubles; half a Batch of floats as doubles
+//   Mask, first(count)      the first `count` lanes, 0 <= count <= lanes;   load(from, mask): 0 elsewhere; store(to, v, mask);
+//   keep(v, mask) load_quads(from, stride)  four floats at a time: from[0..3], from[stride ..], from[2 stride ..], ...
+//   transpose_quads(r)      in each quad of lanes, r[i][j] <-> r[j][i]
+// Everything has internal linkage: two sets' copies of a function must never be merged by the linker.
+namespace safer::kernels {
+namespace {
+
+/// The result tile that gemm keeps in registers: rows x (vectors of columns); `tall_rows` where one vector of columns is enough.
+struct TileShape {
+  int rows, vectors, tall_rows;
+};
+
+}  // namespace
+}  // namespace safer::kernels

@@ -1,0 +1,50 @@
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include "engine/kernels/generic/isa.h"
+
+namespace safer::kernels {
+namespace {
+
+using Arch = xsimd::avx512bw;
+using Batch = xsimd::batch<float, Arch>;
+using Doubles = xsimd::batch<double, Arch>;
+
+// 28 accumulators, 2 vectors of B and a broadcast of A fit the 32 registers.
+constexpr TileShape tile_shape{.rows = 14, .vectors = 2, .tall_rows = 16};
+
+inline Batch mul_add(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
+
+inline Doubles widen(const float* from) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
+
+using Mask = __mmask16;
+inline Mask first(std::int64_t count) { return static_cast<Mask>((1u << count) - 1); }
+inline Batch load(const float* from, Mask mask) { return _mm512_maskz_loadu_ps(mask, from); }
+inline void store(float* to, Batch v, Mask mask) { _mm512_mask_storeu_ps(to, mask, v); }
+inline Batch keep(Batch v, Mask mask) { return _mm512_maskz_mov_ps(mask, v); }
+
+inline Batch load_quads(const float* from, std::int64_t stride) {
+  __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(from));
+  v = _mm512_insertf32x4(v, _mm_loadu_ps(from + stride), 1);
+  v = _mm512_insertf32x4(v, _mm_loadu_ps(from + 2 * stride), 2);
+  return _mm512_insertf32x4(v, _mm_loadu_ps(from + 3 * stride), 3);
+}
+inline void transpose_quads(Batch (&r)[4]) {
+  const __m512 a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
+  const __m512 c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
+  r[0] = _mm512_shuffle_ps(a, c, 0x44), r[1] = _mm512_shuffle_ps(a, c, 0xEE);
+  r[2] = _mm512_shuffle_ps(b, d, 0x44), r[3] = _mm512_shuffle_ps(b, d, 0xEE);
+}
+
+}  // namespace
+}  // namespace safer::kernels
+
+#include "engine/kernels/generic/table.h"
+
+namespace safer::kernels {
+extern const KernelTable<float> avx512_table;
+constinit const KernelTable<float> avx512_table = make_table("avx512");
+}  // namespace safer::kernels
+
+#endif
