@@ -1,0 +1,140 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "engine/reference/reference.h"
+#include "tests/engine/kernels/kernel_checks.h"
+
+namespace safer::kernels {
+namespace {
+
+/// How a matrix lies in memory: rows dense, columns dense, or neither; `slack` more than needed between them.
+enum class Layout { rows, columns, spread };
+
+struct Matrix {
+  Matrix(std::int64_t rows, std::int64_t cols, Layout layout, std::int64_t slack, const Floats& values)
+      : row(layout == Layout::columns ? 1 : (layout == Layout::spread ? 3 : 1) * cols + slack),
+        col(layout == Layout::rows      ? 1
+            : layout == Layout::columns ? rows + slack
+                                        : 3),
+        memory(rows > 0 && cols > 0 ? (rows - 1) * row + (cols - 1) * col + 1 : 0,
+               nan) {  // gaps hold NaN, so that no one reads them
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < cols; ++j) memory[i * row + j * col] = values[i * cols + j];
+  }
+  std::int64_t row, col;
+  Floats memory;
+};
+
+struct Case {
+  std::int64_t m, n, k;
+  Layout a = Layout::rows, b = Layout::rows;
+  bool bias = false, accumulate = false, packed = false;
+  std::int64_t slack = 0;
+};
+
+std::string describe(const Case& c) {
+  const auto name = [](Layout l) { return l == Layout::rows ? " rows" : l == Layout::columns ? " columns" : " spread"; };
+  return "gemm " + std::to_string(c.m) + "x" + std::to_string(c.n) + "x" + std::to_string(c.k) + name(c.a) + name(c.b) +
+         (c.bias ? " bias" : "") + (c.accumulate ? " accumulate" : "") + (c.packed ? " packed" : "");
+}
+
+/// The product of whole numbers is exact in float and double, so that every element must be equal; of others, each of the k + 2
+/// roundings costs at most eps / 2 of the sum of magnitudes.
+void check_case(const KernelTable<float>& table, const Case& c, bool exact) {
+  const auto values = [&](std::int64_t n, std::uint64_t key) { return exact ? random_integers(n, key) : random_floats(n, key); };
+  const Matrix a(c.m, c.k, c.a, c.slack, values(c.m * c.k, 50)), b(c.k, c.n, c.b, c.slack, values(c.k * c.n, 51));
+  const Floats bias = values(c.n, 52);
+  const std::int64_t c_row = c.n + c.slack;
+  Floats result(c.m * c_row, 0.5f);
+  const Doubles wide_a = widened(a.memory), wide_b = widened(b.memory), wide_bias = widened(bias);
+  Doubles want = widened(result);
+  Gemm<double> wide{c.m, c.n, c.k, wide_a.data(), a.row, a.col, wide_b.data(), b.row, b.col, want.data(), c_row};
+  Gemm<float> gemm{c.m, c.n, c.k, a.memory.data(), a.row, a.col, b.memory.data(), b.row, b.col, result.data(), c_row};
+  if (c.bias) wide.bias = wide_bias.data(), gemm.bias = bias.data();
+  wide.accumulate = gemm.accumulate = c.accumulate;
+  std::optional<Floats> packed;
+  if (c.packed) {
+    packed.emplace(table.packed_b_size(c.k, c.n), nan);
+    table.pack_b(packed->data(), gemm);
+    CHECK(packed->intact());
+    gemm.packed_b = packed->data();
+    gemm.b = nullptr;
+  }
+  reference_table.gemm(wide);
+  table.gemm(gemm);
+  const std::string what = describe(c);
+  for (std::int64_t i = 0; i < result.size(); ++i) {
+    const bool gap = i % c_row >= c.n;
+    check_close(result[i], gap ? 0.5 : want[i], exact || gap ? 0 : eps / 2 * double(c.k + 3) * double(c.k + 2), what, i);
+  }
+  CHECK(result.intact());
+}
+
+/// Sizes around those of vectors, register tiles and panels of every instruction set.
+constexpr std::int64_t small[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  11, 12, 13, 14, 15,
+                                  16, 17, 23, 24, 25, 28, 29, 31, 32, 33, 47, 48, 49, 64, 65};
+
+/// Beyond the blocks into which large products are cut, and large enough for every kind of copy.
+constexpr Case large[] = {
+    {97, 70, 520}, {130, 259, 257}, {64, 600, 64},  {200, 1100, 33}, {100, 1, 700},
+    {1, 300, 300}, {2400, 40, 33},  {65, 513, 300}, {3, 2100, 70},   {192, 192, 256},
+};
+
+void check_large(const KernelTable<float>& table, Case c) {
+  for (const Layout a : {Layout::rows, Layout::columns, Layout::spread})
+    for (const Layout b : {Layout::rows, Layout::columns, Layout::spread})
+      for (const bool packed : {false, true}) {
+        c.a = a, c.b = b, c.packed = packed;
+        c.bias = c.accumulate = (a == b) != packed;
+        check_case(table, c, true);
+      }
+}
+
+}  // namespace
+
+void check_gemm(const KernelTable<float>& table) {
+  Random random(60);
+  const auto below = [&](std::int64_t n) { return std::int64_t(random.below(std::uint64_t(n))); };
+  for (const std::int64_t m : small)
+    for (const std::int64_t n : small)
+      for (int draw = 0; draw < 3; ++draw) {
+        const std::int64_t k = small[below(std::size(small))];
+        const Case c{m, n, k, Layout(below(3)), Layout(below(3)), below(2) == 1, below(2) == 1, below(4) == 0, below(2) * 5};
+        check_case(table, c, draw > 0);
+      }
+  for (const Case& c : large) check_large(table, c);
+  check_case(table, {90, 100, 1000}, false);
+  check_case(table, {90, 100, 1000, Layout::columns, Layout::columns}, false);
+  check_case(table, {40, 50, 0, Layout::rows, Layout::rows, true, true}, true);
+  check_case(table, {40, 50, 0, Layout::rows, Layout::rows, true, false}, true);
+}
+
+// What pack_b writes is checked through gemm; here its size and that every element of it is set.
+void check_packed_b_size(const KernelTable<float>& table) {
+  for (const std::int64_t k : {0, 1, 5, 300})
+    for (const std::int64_t n : {0, 1, 16, 33}) {
+      const std::int64_t size = table.packed_b_size(k, n);
+      CHECK(size >= k * n);
+      CHECK(size <= k * (n + 64));
+    }
+}
+
+void check_pack_b(const KernelTable<float>& table) {
+  for (const std::int64_t n : {1, 7, 16, 33, 100}) {
+    const Floats b = random_integers(9 * n, 61);
+    Floats packed(table.packed_b_size(9, n), nan);
+    Gemm<float> gemm{0, n, 9};
+    gemm.b = b.data(), gemm.b_row = n;
+    table.pack_b(packed.data(), gemm);
+    CHECK(packed.intact());
+    std::vector<float> got(packed.begin(), packed.end()), want(b.data(), b.data() + b.size());
+    want.resize(got.size());  // and zeros
+    std::sort(got.begin(), got.end());
+    std::sort(want.begin(), want.end());
+    CHECK(got == want);
+  }
+}
+
+}  // namespace safer::kernels
