@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -38,6 +39,7 @@ inline T value(Unary f, T x, T alpha) {
 }
 
 inline T gelu_tanh_slope(T x) {
+  x = std::clamp(x, -100.0, 100.0);  // far beyond where the slope is 0 or 1; the powers of a larger x overflow
   const T t = std::tanh(gelu_argument(x));
   return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * gelu_argument_slope(x);
 }

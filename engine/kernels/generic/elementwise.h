@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "engine/kernels/generic/loop.h"
 #include "engine/kernels/generic/math.h"
 
@@ -22,7 +24,7 @@ template <Unary f>
   if constexpr (f == Unary::gelu) return x * normal_cdf(x);
   if constexpr (f == Unary::gelu_tanh) return Batch(0.5f) * x * (tanh(gelu_argument(x)) + Batch(1.f));
   if constexpr (f == Unary::silu) return x * sigmoid(x);
-  if constexpr (f == Unary::hard_swish) return x * relu6(x + Batch(3.f)) * Batch(1.f / 6);
+  if constexpr (f == Unary::hard_swish) return x * (relu6(x + Batch(3.f)) * Batch(1.f / 6));
   if constexpr (f == Unary::sigmoid) return sigmoid(x);
   if constexpr (f == Unary::tanh) return tanh(x);
   if constexpr (f == Unary::exp) return exp(x);
@@ -32,6 +34,7 @@ template <Unary f>
 }
 
 inline Batch gelu_tanh_slope(Batch x) {
+  x = clamp(x, 100.f);  // far beyond where the slope is 0 or 1; the powers of a larger x overflow
   const Batch t = tanh(gelu_argument(x)), argument_slope = polynomial(x * x, gelu_scale, 3 * 0.044715f * gelu_scale);
   return mul_add(Batch(0.5f) * x * (Batch(1.f) - t * t), argument_slope, mul_add(t, Batch(0.5f), Batch(0.5f)));
 }
@@ -67,7 +70,7 @@ constexpr std::int64_t cost(Unary f) {
     case Unary::leaky_relu:
     case Unary::hard_swish:
     case Unary::square: return 1;
-    default: return 8;
+    default: return 16;
   }
 }
 
@@ -123,22 +126,17 @@ inline void adam(T* w, T* m, T* v, const T* g, std::int64_t n, const AdamStep<T>
 template <Fold f, class V>
 [[gnu::always_inline]] inline V folded(V g) {
   if constexpr (f == Fold::sum) return g;
-  if constexpr (f == Fold::magnitude) return g < V(0.0) ? -g : g;
+  using std::abs, xsimd::abs;
+  if constexpr (f == Fold::magnitude) return abs(g);
   if constexpr (f == Fold::square) return g * g;
 }
 
 template <Fold f>
 void fold(double* acc, const T* g, std::int64_t n) {
-  constexpr std::int64_t block = 1 << 14, step = Doubles::size;
-  parallel_for(pieces(n, block), n / 4, [=](std::int64_t q) {
-    const std::int64_t end = std::min(n, (q + 1) * block);
-    std::int64_t i = q * block;
-    for (; i + step <= end; i += step) {
-      Doubles gi = widen(g + i);
-      if constexpr (f == Fold::magnitude) gi = xsimd::abs(gi);
-      if constexpr (f == Fold::square) gi = gi * gi;
-      (Doubles::load_unaligned(acc + i) + gi).store_unaligned(acc + i);
-    }
+  parallel_blocks(n, 1, [=](std::int64_t begin, std::int64_t count) {
+    const std::int64_t end = begin + count, step = Doubles::size;
+    std::int64_t i = begin;
+    for (; i + step <= end; i += step) (Doubles::load_unaligned(acc + i) + folded<f>(widen(g + i))).store_unaligned(acc + i);
     for (; i < end; ++i) acc[i] += folded<f>(double(g[i]));
   });
 }

@@ -43,8 +43,7 @@ constexpr std::int64_t pieces(std::int64_t n, std::int64_t piece) { return (n + 
 /// each() over 0..n-1, in parallel when the array is long; `cost`: operations an element.
 template <class F>
 inline void each_in_parallel(std::int64_t n, std::int64_t cost, const F& f) {
-  constexpr std::int64_t block = 1 << 14;
-  parallel_for(pieces(n, block), n / 4 * cost, [&](std::int64_t q) { each(q * block, std::min(n, (q + 1) * block), f); });
+  parallel_blocks(n, cost, [&](std::int64_t begin, std::int64_t count) { each(begin, begin + count, f); });
 }
 
 /// Combines the lanes in a fixed order, halves first.

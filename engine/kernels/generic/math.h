@@ -36,22 +36,29 @@ inline Batch exp(Batch x) {
   return y * power(half) * power(whole - half);
 }
 
+/// y, but 1 or -1 where x lies beyond `limit`: there y has rounding errors that functions like x (1 + erf(x)) would blow up.
+inline Batch saturate(Batch x, float limit, Batch y) {
+  return xsimd::select(x >= Batch(limit), Batch(1.f), xsimd::select(x <= Batch(-limit), Batch(-1.f), y));
+}
+
 /// x P(x^2) / Q(x^2) up to where tanh rounds to 1.
 inline Batch tanh(Batch x) {
-  x = clamp(x, 9.02f);
+  constexpr float limit = 9.02f;
+  x = clamp(x, limit);
   const Batch z = x * x;
   const Batch p = polynomial(z, 1.f, 0.1368152367f, 3.870317523e-3f, 2.804604190e-5f, 3.067154834e-8f, -1.226200826e-11f);
   const Batch q = polynomial(z, 1.f, 0.4701485616f, 2.725318782e-2f, 3.942083589e-4f, 1.289978843e-6f);
-  return clamp(x * p / q, 1.f);
+  return saturate(x, limit, clamp(x * p / q, 1));
 }
 
 /// As tanh.
 inline Batch erf(Batch x) {
-  x = clamp(x, 3.95f);
+  constexpr float limit = 3.95f;
+  x = clamp(x, limit);
   const Batch z = x * x;
   const Batch p = polynomial(z, 1.128379167f, 0.1909898048f, 5.280086943e-2f, 3.783725165e-3f, 2.840684075e-4f, 2.029467425e-6f);
   const Batch q = polynomial(z, 1.f, 0.5025932074f, 0.1143273444f, 1.500662180e-2f, 1.164646316e-3f, 3.783592772e-5f);
-  return clamp(x * p / q, 1.f);
+  return saturate(x, limit, clamp(x * p / q, 1));
 }
 
 /// 1 / (1 + exp(-x)), with an exp that cannot overflow.

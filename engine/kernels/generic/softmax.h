@@ -27,6 +27,7 @@ struct Strided {
 template <class Along, class Across>
 inline void each_row(Axes axes, const Along& along, const Across& across_rows) {
   const std::int64_t size = axes.n * axes.inner, work = axes.outer * size * 4;
+  if (work == 0) return;
   if (axes.inner > 1)
     parallel_for(axes.outer, work, [&](std::int64_t o) {
       each(0, axes.inner, [&](std::int64_t i, auto at) { across_rows(o * size + i, axes.inner, at); });
@@ -61,7 +62,6 @@ inline RowSum across_rows(const float* x, std::int64_t n, std::int64_t step, con
 /// y = finish(x, row sum), elementwise.
 template <class Finish>
 inline void normalise(T* y, const T* x, Axes axes, const Finish& finish) {
-  if (axes.n == 0) return;
   each_row(
       axes,
       [&](std::int64_t at_row) {

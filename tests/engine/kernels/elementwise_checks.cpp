@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <initializer_list>
 
@@ -55,9 +56,8 @@ Bound slope_bound(Unary f) {
 }
 
 double tolerance(Bound bound, double value, double x) {
-  const double smallest = std::numeric_limits<float>::denorm_min();
-  return eps * (bound.relative * std::abs(value) + bound.absolute * std::max(1.0, std::abs(x))) + eps / 2 * std::abs(value) +
-         smallest;
+  const double size = std::isfinite(x) ? std::max(1.0, std::abs(x)) : 1, smallest = std::numeric_limits<float>::denorm_min();
+  return eps * ((bound.relative + 0.5) * std::abs(value) + bound.absolute * size) + smallest * size;
 }
 
 constexpr float alpha = 0.1f;
@@ -72,7 +72,7 @@ void each_input(const F& f) {
 }
 
 void check_unary_value(const KernelTable<float>& table, Unary f, const Floats& x) {
-  const std::string what = "unary " + std::string(unary_names[int(f)]);
+  const std::string what = fmt::format("unary {}", unary_names[int(f)]), again = fmt::format("{} in place", what);
   Doubles want(x.size());
   reference_table.unary[int(f)](want.data(), widened(x).data(), x.size(), double(alpha));
   Floats y(x.size()), in_place = x;
@@ -80,13 +80,13 @@ void check_unary_value(const KernelTable<float>& table, Unary f, const Floats& x
   table.unary[int(f)](in_place.data(), in_place.data(), x.size(), alpha);
   for (std::int64_t i = 0; i < x.size(); ++i) {
     check_close(y[i], want[i], tolerance(value_bound(f), want[i], x[i]), what, i);
-    check_close(in_place[i], y[i], 0, what + " in place", i);
+    check_close(in_place[i], y[i], 0, again, i);
   }
   CHECK(y.intact());
 }
 
 void check_unary_slope(const KernelTable<float>& table, Unary f, const Floats& x, bool accumulate) {
-  const std::string what = "unary_gradient " + std::string(unary_names[int(f)]);
+  const std::string what = fmt::format("unary_gradient {}", unary_names[int(f)]);
   const std::int64_t n = x.size();
   const Floats dy = random_floats(n, 3, 2), before = random_floats(n, 4);
   Floats y(n), dx = before;
@@ -111,6 +111,7 @@ void check_unary_slope(const KernelTable<float>& table, Unary f, const Floats& x
 
 void check_binary_of(const KernelTable<float>& table, Binary f, std::int64_t n, std::int64_t a_step, std::int64_t b_step,
                      float factor, bool accumulate) {
+  const std::string what = fmt::format("binary {}", binary_names[int(f)]);
   const Floats a = random_floats(a_step ? n : 1, 5, 3), before = random_floats(n, 7);
   Floats b = random_floats(b_step ? n : 1, 6, 3), y = before;
   if (n > 2 && b_step) b[0] = 0, b[1] = nan, b[2] = infinity;
@@ -119,7 +120,7 @@ void check_binary_of(const KernelTable<float>& table, Binary f, std::int64_t n, 
   table.binary[int(f)](y.data(), a.data(), a_step, b.data(), b_step, n, factor, accumulate);
   for (std::int64_t i = 0; i < n; ++i) {
     const double rounded = std::abs(want[i]) + (accumulate ? std::abs(before[i]) : 0);
-    check_close(y[i], want[i], 2 * eps * rounded, "binary " + std::string(binary_names[int(f)]), i);
+    check_close(y[i], want[i], 2 * eps * rounded, what, i);
   }
   CHECK(y.intact());
 }

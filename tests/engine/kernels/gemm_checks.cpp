@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
@@ -35,9 +36,9 @@ struct Case {
 };
 
 std::string describe(const Case& c) {
-  const auto name = [](Layout l) { return l == Layout::rows ? " rows" : l == Layout::columns ? " columns" : " spread"; };
-  return "gemm " + std::to_string(c.m) + "x" + std::to_string(c.n) + "x" + std::to_string(c.k) + name(c.a) + name(c.b) +
-         (c.bias ? " bias" : "") + (c.accumulate ? " accumulate" : "") + (c.packed ? " packed" : "");
+  const char* const layouts[] = {"rows", "columns", "spread"};
+  return fmt::format("gemm {}x{}x{} a {} b {} bias {} accumulate {} packed {}", c.m, c.n, c.k, layouts[int(c.a)], layouts[int(c.b)],
+                     c.bias, c.accumulate, c.packed);
 }
 
 /// The product of whole numbers is exact in float and double, so that every element must be equal; of others, each of the k + 2
