@@ -1,0 +1,128 @@
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "criteria/rank_layers.h"
+#include "models/data/data_spec.h"
+#include "models/evaluation.h"
+#include "models/formats/safetensors.h"
+#include "tools/arguments.h"
+#include "tools/command.h"
+#include "tools/inputs.h"
+#include "tools/progress.h"
+#include "tools/ranking_output.h"
+
+namespace safer::commands {
+namespace {
+
+constexpr std::string_view default_data = "moons";
+
+constexpr Option options[] = {
+    weights_option,
+    {"data", "DATA", "calibration samples (see below)", default_data},
+    {"preset", "recommended|paper", "decides what the next options leave open", "recommended"},
+    {"criterion", "NAME[,NAME]|all", "how a weight's relevance is measured"},
+    {"reduction", "NAME[,NAME]|all", "how a layer's relevances become its score"},
+    {"target", "NAME", "the function of the outputs whose gradients are read"},
+    {"path", "layer|joint", "for criteria that follow a path: move one layer at a time or all at once", "layer"},
+    {"samples", "N", "number of calibration samples", "256"},
+    {"seed", "S", "of the choice of samples and of the intervals", "0"},
+    {"fold-bn", "", "fold batch norms into the weights before them"},
+    {"relevance-out", "FILE.safetensors", "write the relevance of every weight, for one criterion"},
+};
+constexpr Usage usage = {"rank", "Ranks the layers of a network: 1 is the most important.", "[MODEL]", options, input_help};
+
+bool several(const std::vector<std::string>& names) { return names.size() > 1 || (names.size() == 1 && names.front() == "all"); }
+
+RankOptions rank_options(const Arguments& given) {
+  const std::string path = given.text("path");
+  if (path != "layer" && path != "joint") throw UsageError("--path: found '{}', expected layer or joint", path);
+  RankOptions chosen;
+  chosen.preset = given.text("preset");
+  chosen.criteria = given.list("criterion");
+  chosen.reductions = given.list("reduction");
+  chosen.target = given.text("target");
+  chosen.seed = static_cast<std::uint64_t>(given.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
+  chosen.keep_relevance = given.has("relevance-out");
+  if (chosen.keep_relevance && several(chosen.criteria)) throw UsageError("--relevance-out is for one --criterion");
+  return chosen;
+}
+
+void write_relevance(const std::filesystem::path& path, const RankResult& result) {
+  std::vector<NamedTensor> tensors;
+  for (const Relevance& relevance : result.relevance) tensors.push_back({relevance.name, relevance.values});
+  const RankReport& used = result.reports.front();
+  write_safetensors(path, tensors,
+                    {{"model", used.model},
+                     {"preset", used.preset},
+                     {"criterion", used.criterion},
+                     {"target", used.target},
+                     {"samples", std::to_string(used.samples)},
+                     {"seed", std::to_string(used.seed)}});
+}
+
+/// Where the network and its data come from, in words.
+std::string description(const Arguments& given, const Network& network, const std::string& data) {
+  const auto model = network.metadata.find("model");
+  std::string text = "model " + (model == network.metadata.end() ? network.name : model->second);
+  if (given.has("weights")) return fmt::format("{}, weights {}\ndata {}\n", text, given.text("weights"), data);
+  const Evaluation test = safer::evaluate(network, load_data(default_data, Split::test));
+  return fmt::format("{}, trained on the spot to {:.2f} % accuracy on test data\ndata {}\n", text, 100 * test.accuracy, data);
+}
+
+void print(std::ostream& out, const std::string& description, const std::vector<RankReport>& reports) {
+  out << description;
+  for (const RankReport& report : reports) {
+    if (&report != &reports.front()) out << '\n';
+    print_ranking(out, report);
+  }
+}
+
+Json documents(const std::vector<RankReport>& reports) {
+  if (reports.size() == 1) return ranking_json(reports.front());
+  Json all = Json::array();
+  for (const RankReport& report : reports) all.push_back(ranking_json(report));
+  return all;
+}
+
+/// What was asked for and could not have an effect.
+void print_remarks(std::ostream& log, const Arguments& given, std::int64_t wanted, std::int64_t samples) {
+  if (samples < wanted) log << fmt::format("safer rank: the data has {} samples, fewer than {}: all are used\n", samples, wanted);
+  if (given.has("path")) log << "safer rank: --path has no effect: no criterion that was asked for follows a path\n";
+  if (given.has("fold-bn")) log << "safer rank: --fold-bn has no effect: the network has no batch norm\n";
+}
+
+}  // namespace
+
+int rank(std::span<const char* const> args, std::ostream& out, std::ostream& log) {
+  const Arguments given(usage, args);
+  if (given.wants_help()) return out << given.help(), 0;
+  const Common common = common_options(given, log);
+  RankOptions chosen = rank_options(given);
+  const std::int64_t samples = given.integer("samples", 1, std::numeric_limits<std::int64_t>::max());
+  const std::string data = given.text("data");
+
+  const Dataset calibration = load_data(data, Split::calibration, {samples, chosen.seed});
+  const Network network = load_network(given, common, log);
+  chosen.labels = calibration.labels;
+  RankResult result;
+  {
+    Progress progress(log, common.progress, "ranking");
+    chosen.progress = [&](std::int64_t done, std::int64_t total) { progress(done, total); };
+    result = rank_layers(network, calibration.inputs, chosen);
+  }
+  if (!common.quiet) print_remarks(log, given, samples, calibration.size());
+  if (chosen.keep_relevance) write_relevance(given.text("relevance-out"), result);
+  if (common.format == Format::json)
+    print_json(out, documents(result.reports));
+  else if (common.format == Format::csv)
+    print_rankings_csv(out, result.reports);
+  else
+    print(out, description(given, network, data), result.reports);
+  return 0;
+}
+
+}  // namespace safer::commands
