@@ -15,6 +15,8 @@ class Resamples {
   int count() const { return count_; }
   /// How often resample r draws each group.
   std::span<const int> draws(int r) const;
+  /// All of them: [count, groups].
+  std::span<const int> all() const { return draws_; }
 
  private:
   int groups_, count_;

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace safer {
+
+/// Which reading of the paper a criterion follows: its formulas as printed, or what measurements recommend.
+enum class PresetId { paper, recommended };
+constexpr int preset_count = 2;
+
+/// Where gradients are taken. Criteria with the same probe share one pass over the samples.
+enum class Probe {
+  none,        // reads the weights alone
+  at_weights,  // at the weights as they are: one forward and one reverse pass over the samples
+};
+
+/// sum[i] += what a criterion accumulates, from weights w[i] and their gradient g[i] for one sample (or, where a batch does as
+/// well, summed over several). Vectorised; n may be 0.
+using FoldFunction = void(double* sum, const float* w, const float* g, std::int64_t n);
+
+/// What a criterion must be given. Criteria with equal needs share their sums, too.
+struct Needs {
+  Probe probe = Probe::none;
+  bool per_sample = false;       // whether `fold` needs each sample's own gradient
+  FoldFunction* fold = nullptr;  // with a probe only
+  bool operator==(const Needs&) const = default;
+};
+
+/// phi: one number for each weight of a layer, from the weights w and gradients g = dF/dw of the target F over samples.
+struct Criterion {
+  std::string_view name;                               // as on the command line
+  std::array<std::string_view, preset_count> formula;  // by preset; E is the mean over samples
+  std::string_view source;
+  std::string_view cost;  // F, B: a forward, a reverse pass over the samples
+  Needs (*needs)(PresetId preset);
+  /// phi from `sum`, which was folded over `samples` samples; all spans are as long as phi, or sum is empty where nothing is
+  /// folded.
+  void (*finish)(PresetId preset, std::span<double> phi, std::span<const double> sum, std::span<const float> w, double samples);
+};
+
+}  // namespace safer

@@ -1,0 +1,56 @@
+#include "criteria/relevance/folding_sink.h"
+
+#include <algorithm>
+
+#include "engine/parallel.h"
+
+namespace safer {
+namespace {
+
+constexpr std::int64_t tile_elements = 4096;  // 16 KiB of gradient and 32 KiB of sums: half of a small second-level cache
+
+/// Rows of a tile. Never a function of the number of threads, because the bits of a row may depend on which rows are asked for
+/// together.
+std::int64_t tile_rows(std::int64_t row_size) {
+  return std::max<std::int64_t>(1, tile_elements / std::max<std::int64_t>(1, row_size));
+}
+
+}  // namespace
+
+FoldingSink::FoldingSink(Sums& sums, std::span<const Needs> needs, std::span<const int> weights, const Parameters& parameters)
+    : sums_(sums), needs_(needs), parameters_(parameters), place_(static_cast<std::size_t>(parameters.size()), -1) {
+  std::int64_t largest = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    place_[static_cast<std::size_t>(weights[i])] = static_cast<int>(i);
+    const Shape& shape = parameters.spec(weights[i]).shape;
+    const std::int64_t row_size = shape.rank() == 0 ? 1 : shape.size(1, shape.rank());
+    largest = std::max(largest, tile_rows(row_size) * row_size);
+  }
+  tiles_.assign(static_cast<std::size_t>(available_threads()), std::vector<float>(static_cast<std::size_t>(largest)));
+  per_sample_ = std::ranges::any_of(needs, &Needs::per_sample);
+}
+
+void FoldingSink::fold(const ParameterGradient<float>& gradient) {
+  const std::int64_t step = tile_rows(gradient.row_size()), tiles = (gradient.rows() + step - 1) / step;
+  const std::int64_t threads = std::min<std::int64_t>(tiles, static_cast<std::int64_t>(tiles_.size()));
+  const std::int64_t work = gradient.shape().size() * gradient.samples();
+  parallel_for(threads, work, [&](std::int64_t thread) {
+    for (std::int64_t tile = tiles * thread / threads; tile < tiles * (thread + 1) / threads; ++tile)
+      fold_rows(gradient, {tile * step, std::min(gradient.rows(), (tile + 1) * step)},
+                tiles_[static_cast<std::size_t>(thread)].data());
+  });
+}
+
+void FoldingSink::fold_rows(const ParameterGradient<float>& gradient, Range rows, float* tile) {
+  const std::int64_t first = rows.begin * gradient.row_size(), count = rows.size() * gradient.row_size();
+  const float* w = parameters_[gradient.parameter()].values<float>().data() + first;
+  const auto weight = static_cast<std::size_t>(place_[static_cast<std::size_t>(gradient.parameter())]);
+  const std::int64_t step = per_sample_ ? 1 : gradient.samples();
+  for (std::int64_t sample = 0; sample < gradient.samples(); sample += step) {
+    gradient.tile({sample, sample + step}, rows, tile);
+    for (std::size_t need = 0; need < needs_.size(); ++need)
+      needs_[need].fold(sums_.of(need, group_, weight).data() + first, w, tile, count);
+  }
+}
+
+}  // namespace safer

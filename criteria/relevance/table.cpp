@@ -1,0 +1,30 @@
+#include "criteria/relevance/table.h"
+
+#include "criteria/names.h"
+#include "criteria/relevance/gradient.h"
+#include "criteria/relevance/weight.h"
+#include "criteria/relevance/weight_x_gradient.h"
+
+namespace safer {
+namespace {
+
+constexpr const Criterion* criterion_table[] = {
+    &weight_criterion,
+    &gradient_criterion,
+    &weight_x_gradient_criterion,
+};
+
+constexpr Preset preset_table[] = {
+    {PresetId::recommended, "recommended", "pseudo-ce", "weight-x-gradient", "l2"},
+    {PresetId::paper, "paper", "top-logit", "weight-x-gradient", "linf"},
+};
+
+}  // namespace
+
+std::span<const Criterion* const> criteria() { return criterion_table; }
+const Criterion& find_criterion(std::string_view name) { return *find_named("criterion", criteria(), name); }
+
+std::span<const Preset> presets() { return preset_table; }
+const Preset& find_preset(std::string_view name) { return find_named("preset", presets(), name); }
+
+}  // namespace safer
