@@ -67,8 +67,8 @@ struct RankResult {
 
 /// Scores and ranks the layers of a network. `calibration`: float32 [n, sample...], unlabelled; may be empty when no criterion
 /// reads it. The network runs in inference mode. The same bits for any number of threads. Throws Error for unknown names (listing
-/// the known ones), a calibration shape that is not the input's, a target without its labels, and a network without layers or,
-/// where the criterion needs them, without per-sample gradients.
+/// the known ones), a calibration shape that is not the input's, a target without its labels, and a network whose weights are
+/// not f32, or that has no layers or, where the criterion needs them, no per-sample gradients.
 RankResult rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options = {});
 
 }  // namespace safer

@@ -1,0 +1,127 @@
+#include "criteria/layer_scores.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/parallel.h"
+
+namespace safer {
+namespace {
+std::size_t elements(const Parameters& parameters, int weight) {
+  return static_cast<std::size_t>(parameters.spec(weight).shape.size());
+}
+}  // namespace
+
+Shape layer_shape(const Layer& layer, const Shape& weight) {
+  Shape shape = weight;
+  if (shape.rank() > 0) shape[layer.output_axis] = layer.outputs.size();
+  return shape;
+}
+
+std::span<const double> layer_elements(const Layer& layer, const Shape& shape, std::span<const double> values,
+                                       std::span<double> part) {
+  if (layer_shape(layer, shape) == shape) return values;
+  const auto outer = static_cast<std::size_t>(shape.size(0, layer.output_axis));
+  const auto inner = static_cast<std::size_t>(shape.size(layer.output_axis + 1, shape.rank()));
+  const auto all = static_cast<std::size_t>(shape[layer.output_axis]), first = static_cast<std::size_t>(layer.outputs.begin);
+  const std::size_t count = static_cast<std::size_t>(layer.outputs.size()) * inner;
+  for (std::size_t i = 0; i < outer; ++i)
+    std::ranges::copy(values.subspan((i * all + first) * inner, count), part.begin() + static_cast<std::ptrdiff_t>(i * count));
+  return part.first(outer * count);
+}
+
+std::vector<Needs> LayerScores::distinct_needs(const Request& request) {
+  std::vector<Needs> needs;
+  for (const Criterion* criterion : request.criteria) {
+    const Needs own = criterion->needs(request.preset);
+    if (own.probe != Probe::none && std::ranges::find(needs, own) == needs.end()) needs.push_back(own);
+  }
+  return needs;
+}
+
+LayerScores::LayerScores(const Request& request, const Parameters& parameters, std::span<const int> weights,
+                         std::span<const Layer> layers, const Sums& sums)
+    : request_(request), parameters_(parameters), weights_(weights), layers_(layers), sums_(sums), needs_(distinct_needs(request)) {
+  for (const Criterion* criterion : request_.criteria)
+    need_.push_back(static_cast<std::size_t>(std::ranges::find(needs_, criterion->needs(request_.preset)) - needs_.begin()));
+}
+
+LayerScores::Scratch LayerScores::make_scratch() const {
+  std::size_t largest = 0;
+  for (const int weight : weights_) largest = std::max(largest, elements(parameters_, weight));
+  Scratch scratch;
+  scratch.sums.assign(needs_.size(), std::vector<double>(largest));
+  scratch.phi = scratch.part = scratch.reduce = std::vector<double>(largest);
+  return scratch;
+}
+
+/// The stretch is short enough to stay in cache while the groups are added to it one after the other.
+void LayerScores::combine(std::size_t weight, std::span<const int> draws, Scratch& scratch) const {
+  constexpr std::size_t stretch = 2048;
+  const std::size_t count = elements(parameters_, weights_[weight]);
+  for (std::size_t need = 0; need < needs_.size(); ++need)
+    for (std::size_t begin = 0; begin < count; begin += stretch) {
+      const std::span<double> sum = std::span(scratch.sums[need]).subspan(begin, std::min(stretch, count - begin));
+      std::ranges::fill(sum, 0.0);
+      for (std::size_t group = 0; group < sums_.groups(); ++group) {
+        if (draws[group] == 0) continue;  // also keeps a group's NaN out of resamples without it
+        const double times = draws[group];
+        const double* values = sums_.of(need, group, weight).data() + begin;
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += times * values[i];
+      }
+    }
+}
+
+void LayerScores::finish(std::size_t criterion, std::size_t weight, std::span<const int> draws, std::span<double> phi,
+                         const Scratch& scratch) const {
+  std::int64_t samples = 0;
+  for (std::size_t group = 0; group < sums_.groups(); ++group) samples += draws[group] * sums_.samples()[group];
+  const bool reads_data = need_[criterion] < needs_.size();
+  const std::span<const double> sum =
+      reads_data ? std::span(scratch.sums[need_[criterion]]).first(phi.size()) : std::span<double>();
+  request_.criteria[criterion]->finish(request_.preset, phi, sum, parameters_[weights_[weight]].values<float>(),
+                                       static_cast<double>(samples));
+}
+
+void LayerScores::score_one(std::span<const int> draws, std::span<double> out, Scratch& scratch) const {
+  for (std::size_t weight = 0; weight < weights_.size(); ++weight) {
+    combine(weight, draws, scratch);
+    const Shape& shape = parameters_.spec(weights_[weight]).shape;
+    const std::span<double> phi = std::span(scratch.phi).first(elements(parameters_, weights_[weight]));
+    for (std::size_t criterion = 0; criterion < request_.criteria.size(); ++criterion) {
+      finish(criterion, weight, draws, phi, scratch);
+      for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+        if (layers_[layer].parameter != weights_[weight]) continue;
+        const std::span<const double> own = layer_elements(layers_[layer], shape, phi, scratch.part);
+        for (std::size_t reduction = 0; reduction < request_.reductions.size(); ++reduction)
+          out[(criterion * request_.reductions.size() + reduction) * layers_.size() + layer] =
+              request_.reductions[reduction]->apply(own, scratch.reduce);
+      }
+    }
+  }
+}
+
+void LayerScores::score(std::span<const int> draws, std::span<double> out) const {
+  const auto resamples = static_cast<std::int64_t>(out.size() / scores());
+  const std::int64_t threads = std::min<std::int64_t>(resamples, available_threads());
+  std::vector<Scratch> scratch(static_cast<std::size_t>(threads));
+  std::ranges::generate(scratch, [this] { return make_scratch(); });
+  std::int64_t work = 0;
+  for (const int weight : weights_) work += resamples * parameters_.spec(weight).shape.size();
+  parallel_for(threads, work, [&](std::int64_t thread) {
+    for (std::int64_t r = resamples * thread / threads; r < resamples * (thread + 1) / threads; ++r) {
+      const auto resample = static_cast<std::size_t>(r);
+      score_one(draws.subspan(resample * sums_.groups(), sums_.groups()), out.subspan(resample * scores(), scores()),
+                scratch[static_cast<std::size_t>(thread)]);
+    }
+  });
+}
+
+void LayerScores::relevance(std::size_t criterion, std::size_t weight, std::span<double> out) const {
+  Scratch scratch = make_scratch();
+  const std::vector<int> once(sums_.groups(), 1);
+  combine(weight, once, scratch);
+  finish(criterion, weight, once, out, scratch);
+}
+
+}  // namespace safer
