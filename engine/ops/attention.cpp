@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/error.h"
+#include "engine/ops/checks.h"
 #include "engine/parallel.h"
 
 namespace safer {
@@ -25,7 +26,10 @@ class Attention final : public OpOf<Attention> {
 
   ValueType infer(std::span<const ValueType> in) const override {
     const Shape &q = in[0].shape, &k = in[1].shape, &v = in[2].shape;
-    const auto fail = [&](std::string_view why) { throw Error("attention: q {}, k {}, v {}: {}", q, k, v, why); };
+    const auto fail = [&](std::string_view why) {
+      throw Error("attention: q {}, k {}, v {}: {}", text(in[0]), text(in[1]), text(in[2]), why);
+    };
+    for (const ValueType& type : in) require_reals(op_name, type);
     if (q.rank() != 3 || k.rank() != 3 || v.rank() != 3) fail("expected three axes each, [N, T, d]");
     if (in[0].batched() != in[1].batched() || in[0].batched() != in[2].batched())
       fail("some vary over the batch and some do not; expand those that are shared");

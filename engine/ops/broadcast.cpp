@@ -3,21 +3,20 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/ops/checks.h"
 
 namespace safer {
 namespace {
 
 [[noreturn]] void refuse(std::string_view op, const ValueType& a, const ValueType& b, std::string_view why) {
-  const auto described = [](const ValueType& type) {
-    return type.batched() ? fmt::format("{} (batch axis {})", type.shape, type.batch_axis) : type.shape.str();
-  };
-  throw Error("{}: {} and {} do not fit: {}", op, described(a), described(b), why);
+  throw Error("{}: {} and {} do not fit: {}", op, text(a), text(b), why);
 }
 
 }  // namespace
 
 ValueType broadcast(std::string_view op, const ValueType& a, const ValueType& b) {
-  if (a.type != DType::f32 || b.type != DType::f32) refuse(op, a, b, "indices are no numbers to compute with");
+  require_reals(op, a);
+  require_reals(op, b);
   const int rank = std::max(a.shape.rank(), b.shape.rank());
   const auto aligned = [&](const ValueType& type, int axis) { return axis - (rank - type.shape.rank()); };
   const auto size = [&](const ValueType& type, int axis) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/ops/checks.h"
 #include "engine/random.h"
 
 namespace safer {
@@ -19,16 +20,17 @@ class Linear final : public OpOf<Linear> {
 
   ValueType infer(std::span<const ValueType> in) const override {
     const Shape &x = in[0].shape, &W = in[1].shape;
+    for (const ValueType& type : in) require_reals(op_name, type);
     if (W.rank() != 2 || in[1].batched())
-      throw Error("linear: the weight is {}{}, expected a matrix that all samples share; use matmul for others", W,
-                  in[1].batched() ? " with a batch axis" : "");
+      throw Error("linear: the weight is {}, expected a matrix that all samples share; use matmul for others", text(in[1]));
     const std::int64_t inputs = inputs_of(W), outputs = outputs_of(W);
     if (x.rank() < 1 || x[x.rank() - 1] != inputs)
-      throw Error("linear: x is {} but the weight {} takes {} inputs; the last axis of x must have that size", x, W, inputs);
+      throw Error("linear: x is {} but the weight {} takes {} inputs; the last axis of x must have that size", text(in[0]), W,
+                  inputs);
     if (in[0].batch_axis == x.rank() - 1)
-      throw Error("linear: the batch axis of x {} is its last, which is summed over; transpose x first", x);
+      throw Error("linear: the batch axis of x {} is its last, which is summed over; transpose x first", text(in[0]));
     if (in.size() > 2 && (in[2].batched() || in[2].shape != Shape{outputs}))
-      throw Error("linear: the bias is {}{}, expected [{}]", in[2].shape, in[2].batched() ? " with a batch axis" : "", outputs);
+      throw Error("linear: the bias is {}, expected [{}] for all samples", text(in[2]), outputs);
     ValueType result = in[0];
     result.shape[x.rank() - 1] = outputs;
     return result;

@@ -4,6 +4,7 @@
 
 #include "engine/error.h"
 #include "engine/ops/broadcast.h"
+#include "engine/ops/checks.h"
 #include "engine/ops/linear.h"
 
 namespace safer {
@@ -21,11 +22,12 @@ class Matmul final : public OpOf<Matmul> {
                                   : "";
   }
   ValueType infer(std::span<const ValueType> in) const override {
+    for (const ValueType& type : in) require_reals(op_name, type);
     const ValueType leading = broadcast("matmul: axes before the last two", leading_axes(in[0]), leading_axes(in[1]));
     const Sizes sizes = sizes_of(in[0].shape, in[1].shape);
     if (sizes.k != inner_of_b(in[1].shape))
-      throw Error("matmul: a is {}{}, b is {}{}; the inner sizes {} and {} must match", in[0].shape,
-                  options_.transpose_a ? " transposed" : "", in[1].shape, options_.transpose_b ? " transposed" : "", sizes.k,
+      throw Error("matmul: a is {}{}, b is {}{}; the inner sizes {} and {} must match", text(in[0]),
+                  options_.transpose_a ? " transposed" : "", text(in[1]), options_.transpose_b ? " transposed" : "", sizes.k,
                   inner_of_b(in[1].shape));
     ValueType result = leading;
     result.shape.push_back(sizes.m);
@@ -95,10 +97,9 @@ class Matmul final : public OpOf<Matmul> {
 
   static ValueType leading_axes(const ValueType& type) {
     const int leading = type.shape.rank() - 2;
-    if (leading < 0) throw Error("matmul: an operand is {}, expected a matrix or a stack of them", type.shape);
+    if (leading < 0) throw Error("matmul: an operand is {}, expected a matrix or a stack of them", text(type));
     if (type.batch_axis >= leading)
-      throw Error("matmul: the batch axis of {} is axis {}, one of the matrix; only the axes before the last two can be it",
-                  type.shape, type.batch_axis);
+      throw Error("matmul: the batch axis of {} is one of the matrix; only the axes before the last two can be it", text(type));
     return {Shape(std::span(type.shape.begin(), static_cast<std::size_t>(leading))), type.batch_axis, type.type};
   }
 

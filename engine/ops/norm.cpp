@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/ops/checks.h"
 
 namespace safer {
 namespace {
@@ -17,19 +18,19 @@ class LayerNorm final : public OpOf<LayerNorm> {
   std::string attributes() const override { return fmt::format("axes {}, epsilon {}", options_.axes, options_.epsilon); }
 
   ValueType infer(std::span<const ValueType> in) const override {
+    for (const ValueType& type : in) require_reals(op_name, type);
     const Shape& x = in[0].shape;
     if (options_.axes < 1 || options_.axes > x.rank())
-      throw Error("layer_norm: {} axes to normalise of x {}; expected 1 to {}", options_.axes, x, x.rank());
+      throw Error("layer_norm: {} axes to normalise of x {}; expected 1 to {}", options_.axes, text(in[0]), x.rank());
     if (!(options_.epsilon >= 0)) throw Error("layer_norm: epsilon is {}, expected 0 or more", options_.epsilon);
     const int leading = x.rank() - options_.axes;
     if (in[0].batch_axis >= leading)
-      throw Error("layer_norm: the batch axis {} of x {} is among the last {}, which are normalised", in[0].batch_axis, x,
-                  options_.axes);
+      throw Error("layer_norm: the batch axis of x {} is among the last {}, which are normalised", text(in[0]), options_.axes);
     const Shape normalised(std::span(x.begin() + leading, x.end()));
     for (std::size_t i = 1; i < in.size(); ++i)
       if (in[i].batched() || in[i].shape != normalised)
-        throw Error("layer_norm: {} is {}{}, expected {} for x {}", static_cast<int>(i) == gamma_ ? "gamma" : "beta", in[i].shape,
-                    in[i].batched() ? " with a batch axis" : "", normalised, x);
+        throw Error("layer_norm: {} is {}, expected {} for x {}", static_cast<int>(i) == gamma_ ? "gamma" : "beta", text(in[i]),
+                    normalised, text(in[0]));
     return in[0];
   }
   bool gradient_reads_input(int wanted, int input) const override {

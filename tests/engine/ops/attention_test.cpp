@@ -93,23 +93,23 @@ TEST_CASE("attention: more heads than there are places for scores") {
 
 TEST_CASE("attention: shapes that do not fit are refused") {
   const ValueType x{{1, 3, 4}, 0};
-  const auto with = [&](std::string_view why) {
-    return fmt::format("node 'attn': attention: q [1, 3, 4], k [1, 3, 4], v [1, 3, 4]: {}", why);
+  const auto with = [&](std::string_view k, std::string_view why) {
+    return fmt::format("node 'attn': attention: q [N, 3, 4], k {}, v [N, 3, 4]: {}", k, why);
   };
-  CHECK(message(x, x, x, {.heads = 3}) == with("3 heads do not divide the width evenly"));
-  CHECK(message(x, x, x, {.heads = 0}) == with("0 heads do not divide the width evenly"));
-  CHECK(message(x, {{1, 3, 4}}, x) == with("some vary over the batch and some do not; expand those that are shared"));
-  CHECK(message(x, {{1, 3, 4}, 1}, x) == with("the batch axis is 1, expected 0; transpose first"));
+  CHECK(message(x, x, x, {.heads = 3}) == with("[N, 3, 4]", "3 heads do not divide the width evenly"));
+  CHECK(message(x, x, x, {.heads = 0}) == with("[N, 3, 4]", "0 heads do not divide the width evenly"));
+  CHECK(message(x, {{1, 3, 4}}, x) == with("[1, 3, 4]", "some vary over the batch and some do not; expand those that are shared"));
+  CHECK(message(x, {{1, 3, 4}, 1}, x) == with("[1, 3N, 4]", "the batch axis is 1, expected 0; transpose first"));
   CHECK(message(x, {{1, 12}, 0}, x) ==
-        "node 'attn': attention: q [1, 3, 4], k [1, 12], v [1, 3, 4]: expected three axes each, [N, T, d]");
+        "node 'attn': attention: q [N, 3, 4], k [N, 12], v [N, 3, 4]: expected three axes each, [N, T, d]");
   CHECK(message(x, x, {{2, 3, 4}, 0}) ==
-        "node 'attn': attention: q [1, 3, 4], k [1, 3, 4], v [2, 3, 4]: different numbers of sequences");
+        "node 'attn': attention: q [N, 3, 4], k [N, 3, 4], v [2N, 3, 4]: different numbers of sequences");
   CHECK(message(x, x, {{1, 2, 4}, 0}) ==
-        "node 'attn': attention: q [1, 3, 4], k [1, 3, 4], v [1, 2, 4]: k and v must have the same length");
+        "node 'attn': attention: q [N, 3, 4], k [N, 3, 4], v [N, 2, 4]: k and v must have the same length");
   CHECK(message(x, {{1, 3, 2}, 0}, x) ==
-        "node 'attn': attention: q [1, 3, 4], k [1, 3, 2], v [1, 3, 4]: q and k must have the same width");
+        "node 'attn': attention: q [N, 3, 4], k [N, 3, 2], v [N, 3, 4]: q and k must have the same width");
   CHECK(message(x, {{1, 2, 4}, 0}, {{1, 2, 4}, 0}, {.causal = true}) ==
-        "node 'attn': attention: q [1, 3, 4], k [1, 2, 4], v [1, 2, 4]: causal attention needs as many queries as keys");
+        "node 'attn': attention: q [N, 3, 4], k [N, 2, 4], v [N, 2, 4]: causal attention needs as many queries as keys");
 }
 
 }  // namespace safer::test

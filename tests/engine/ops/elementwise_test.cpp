@@ -141,15 +141,15 @@ TEST_CASE("elementwise: numbers on either side") {
 
 TEST_CASE("elementwise: shapes that do not fit are refused") {
   CHECK(message([](Var a, Var b) { return a + b; }, {{1, 3}, 0}, {{4}}) ==
-        "node 'add': add: [1, 3] (batch axis 0) and [4] do not fit: sizes 3 and 4 on axis -1 counted from the last");
+        "node 'add': add: [N, 3] and [4] do not fit: sizes 3 and 4 on axis -1 counted from the last");
   CHECK(message([](Var a, Var b) { return a * b; }, {{1, 3}, 0}, {{1, 3}, 1}) ==
-        "node 'mul': mul: [1, 3] (batch axis 0) and [1, 3] (batch axis 1) do not fit: their batch axes do not line up");
+        "node 'mul': mul: [N, 3] and [1, 3N] do not fit: their batch axes do not line up");
   CHECK(message([](Var a, Var b) { return a / b; }, {{2, 3}, 0}, {{1, 3}, 0}) ==
-        "node 'div': div: [2, 3] (batch axis 0) and [1, 3] (batch axis 0) do not fit: a sample owns different numbers of rows");
+        "node 'div': div: [2N, 3] and [N, 3] do not fit: a sample owns different numbers of rows");
   CHECK(message([](Var a, Var b) { return a - b; }, {{2, 3}}, {{1, 3}, 0}) ==
-        "node 'sub': sub: [2, 3] and [1, 3] (batch axis 0) do not fit: what all samples share must have size 1 on the batch axis");
+        "node 'sub': sub: [2, 3] and [N, 3] do not fit: what all samples share must have size 1 on the batch axis");
   CHECK(message([](Var a, Var b) { return a + b; }, {{1, 3}, 0, DType::i64}, {{1, 3}, 0}) ==
-        "node 'add': add: [1, 3] (batch axis 0) and [1, 3] (batch axis 0) do not fit: indices are no numbers to compute with");
+        "node 'add': add: the input [N, 3] holds i64 numbers, expected reals (f32)");
 }
 
 }  // namespace safer::test

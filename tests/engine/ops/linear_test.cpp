@@ -104,16 +104,17 @@ TEST_CASE("linear: a node is called like its weight") {
 
 TEST_CASE("linear: shapes that do not fit are refused") {
   CHECK(message({{1, 4}, 0}, {{2, 3}}) ==
-        "node 'fc': linear: x is [1, 4] but the weight [2, 3] takes 3 inputs; the last axis of x must have that size");
+        "node 'fc': linear: x is [N, 4] but the weight [2, 3] takes 3 inputs; the last axis of x must have that size");
   CHECK(message({{1, 3}, 0}, {{2, 3, 1}}) ==
         "node 'fc': linear: the weight is [2, 3, 1], expected a matrix that all samples share; use matmul for others");
-  CHECK(
-      message({{1, 3}, 0}, {{2, 3}, 0}) ==
-      "node 'fc': linear: the weight is [2, 3] with a batch axis, expected a matrix that all samples share; use matmul for others");
+  CHECK(message({{1, 3}, 0}, {{2, 3}, 0}) ==
+        "node 'fc': linear: the weight is [2N, 3], expected a matrix that all samples share; use matmul for others");
   CHECK(message({{4, 3}, 1}, {{2, 3}}) ==
-        "node 'fc': linear: the batch axis of x [4, 3] is its last, which is summed over; transpose x first");
-  CHECK(message({{1, 3}, 0}, {{2, 3}}, {{3}}) == "node 'fc': linear: the bias is [3], expected [2]");
-  CHECK(message({{1, 3}, 0}, {{2, 3}}, {{2}, 0}) == "node 'fc': linear: the bias is [2] with a batch axis, expected [2]");
+        "node 'fc': linear: the batch axis of x [4, 3N] is its last, which is summed over; transpose x first");
+  CHECK(message({{1, 3}, 0, DType::i64}, {{2, 3}}) ==
+        "node 'fc': linear: the input [N, 3] holds i64 numbers, expected reals (f32)");
+  CHECK(message({{1, 3}, 0}, {{2, 3}}, {{3}}) == "node 'fc': linear: the bias is [3], expected [2] for all samples");
+  CHECK(message({{1, 3}, 0}, {{2, 3}}, {{2}, 0}) == "node 'fc': linear: the bias is [2N], expected [2] for all samples");
 }
 
 }  // namespace safer::test

@@ -100,15 +100,14 @@ TEST_CASE("matmul: a product with a shared matrix is a linear layer") {
 
 TEST_CASE("matmul: shapes that do not fit are refused") {
   CHECK(message({{1, 2, 3}, 0}, {{1, 4, 5}, 0}) ==
-        "node 'matmul': matmul: a is [1, 2, 3], b is [1, 4, 5]; the inner sizes 3 and 4 must match");
+        "node 'matmul': matmul: a is [N, 2, 3], b is [N, 4, 5]; the inner sizes 3 and 4 must match");
   CHECK(message({{1, 2, 3}, 0}, {{1, 3, 5}, 0}, {true, true}) ==
-        "node 'matmul': matmul: a is [1, 2, 3] transposed, b is [1, 3, 5] transposed; the inner sizes 2 and 5 must match");
-  CHECK(
-      message({{1, 3}, 0}, {{1, 3, 5}, 0}) ==
-      "node 'matmul': matmul: the batch axis of [1, 3] is axis 0, one of the matrix; only the axes before the last two can be it");
+        "node 'matmul': matmul: a is [N, 2, 3] transposed, b is [N, 3, 5] transposed; the inner sizes 2 and 5 must match");
+  CHECK(message({{1, 3}, 0}, {{1, 3, 5}, 0}) ==
+        "node 'matmul': matmul: the batch axis of [N, 3] is one of the matrix; only the axes before the last two can be it");
   CHECK(message({{3}}, {{1, 3, 5}, 0}) == "node 'matmul': matmul: an operand is [3], expected a matrix or a stack of them");
   CHECK(message({{1, 2, 2, 3}, 0}, {{1, 4, 3, 5}, 0}) ==
-        "node 'matmul': matmul: axes before the last two: [1, 2] (batch axis 0) and [1, 4] (batch axis 0) do not fit: sizes 2 and "
+        "node 'matmul': matmul: axes before the last two: [N, 2] and [N, 4] do not fit: sizes 2 and "
         "4 on axis "
         "-1 counted from the last");
 }

@@ -72,11 +72,11 @@ TEST_CASE("layer_norm: values by hand") {
 }
 
 TEST_CASE("layer_norm: shapes that do not fit are refused") {
-  CHECK(message({{1, 4}, 0}, {{3}}) == "node 'norm': layer_norm: gamma is [3], expected [4] for x [1, 4]");
-  CHECK(message({{1, 4}, 0}, {{4}, 0}) == "node 'norm': layer_norm: gamma is [4] with a batch axis, expected [4] for x [1, 4]");
+  CHECK(message({{1, 4}, 0}, {{3}}) == "node 'norm': layer_norm: gamma is [3], expected [4] for x [N, 4]");
+  CHECK(message({{1, 4}, 0}, {{4}, 0}) == "node 'norm': layer_norm: gamma is [4N], expected [4] for x [N, 4]");
   CHECK(message({{1, 4}, 0}, {{1, 4}}, {.axes = 2}) ==
-        "node 'norm': layer_norm: the batch axis 0 of x [1, 4] is among the last 2, which are normalised");
-  CHECK(message({{1, 4}, 0}, {{4}}, {.axes = 3}) == "node 'norm': layer_norm: 3 axes to normalise of x [1, 4]; expected 1 to 2");
+        "node 'norm': layer_norm: the batch axis of x [N, 4] is among the last 2, which are normalised");
+  CHECK(message({{1, 4}, 0}, {{4}}, {.axes = 3}) == "node 'norm': layer_norm: 3 axes to normalise of x [N, 4]; expected 1 to 2");
   CHECK(message({{1, 4}, 0}, {{4}}, {.epsilon = -1}) == "node 'norm': layer_norm: epsilon is -1, expected 0 or more");
 }
 
