@@ -87,6 +87,9 @@ class Elementwise final : public OpOf<Elementwise<kind>> {
     parallel_for((n + size - 1) / size, n, [&](std::int64_t i) { f(i * size, std::min(size, n - i * size)); });
   }
 
+  /// The gradient of this input is that of the output, before any of it is summed.
+  static constexpr bool passes_through(int input) { return kind == Binary::add || (kind == Binary::sub && input == 0); }
+
   /// dx (+)= the gradient of n elements of `input` before any of them are summed. a, b move on by steps[0], steps[1].
   template <class T>
   static void gradient(const kernels::KernelTable<T>& table, int input, T* dx, const T* dy, const T* a, const T* b,
@@ -94,8 +97,7 @@ class Elementwise final : public OpOf<Elementwise<kind>> {
     const auto times = table.binary[static_cast<std::size_t>(Binary::mul)],
                over = table.binary[static_cast<std::size_t>(Binary::div)];
     if constexpr (kind == Binary::add || kind == Binary::sub) {
-      const bool negative = kind == Binary::sub && input == 1;
-      if (dx != dy || negative || accumulate) table.axpy(dx, negative ? T{-1} : T{1}, dy, n, accumulate);
+      if (dx != dy || !passes_through(input) || accumulate) table.axpy(dx, passes_through(input) ? T{1} : T{-1}, dy, n, accumulate);
     } else if constexpr (kind == Binary::mul) {
       times(dx, dy, 1, input == 0 ? b : a, steps[1 - input], n, T{1}, accumulate);
     } else if (input == 0) {
@@ -183,6 +185,7 @@ class Elementwise final : public OpOf<Elementwise<kind>> {
       double totals[block] = {};
       T terms[block];
       walk.summed.each(0, walk.summed.count(), start, [&](const auto& at) {
+        if (passes_through(input)) return add_up(totals, run.out_grad() + at[dy], n);
         gradient(run.kernels(), input, terms, run.out_grad() + at[dy], run.in(0) + at[a], run.in(1) + at[b], &row.step[a], n,
                  false);
         add_up(totals, terms, n);

@@ -110,6 +110,8 @@ class Linear final : public OpOf<Linear> {
   void of_block(const Run<T>& run, int input, Range block, Range part, T* to, bool accumulate) const {
     const std::int64_t in = inputs_of(run.shape(1)), out = outputs_of(run.shape(1));
     const T *dy = run.out_grad() + block.begin * out, *x = run.in(0) + block.begin * in;
+    if (input == 2 && part.size() == out)
+      return run.kernels().reduce_sum(to, dy, {.n = block.size(), .inner = out}, T{1}, accumulate);
     if (input == 2) return sum_rows(run.kernels(), dy + part.begin, out, block.size(), part.size(), to, accumulate);
     kernels::Gemm<T> gemm{.m = part.size(), .k = block.size(), .a_row = 1, .c = to, .accumulate = accumulate};
     if (layout_ == WeightLayout::out_in) {
