@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include "engine/ops/activation.h"
+#include "engine/ops/elementwise.h"
+#include "engine/ops/matmul.h"
+#include "engine/ops/shape_ops.h"
 #include "tests/engine/ops/op_case.h"
 
 namespace safer::test {
@@ -70,6 +74,26 @@ TEST_CASE("attention: equal keys give the mean of the values they let a query se
         causal ? std::vector<double>{1, 10, 1.5, 15, 3, 30} : std::vector<double>{3, 30, 3, 30, 3, 30};
     for (std::size_t i = 0; i < 6; ++i) CHECK(found[i] == doctest::Approx(expected[i]));
   }
+}
+
+TEST_CASE("attention: the same as its steps one by one") {
+  constexpr std::int64_t batch = 3, heads = 2, width = 4;  // of a head
+  Tape tape;
+  Recording in(tape, Stand::plain);
+  const Var q = in.input("q", {1, 3, heads * width}), k = in.input("k", {1, 5, heads * width}),
+            v = in.input("v", {1, 5, heads * width});
+  const auto cut = [&](Var x) { return transpose(reshape(x, {1, x.shape()[1], heads, width}), {0, 2, 1, 3}); };
+  const Var weights = softmax(matmul(cut(q), cut(k), {.transpose_b = true}) * 0.3);
+  const Var steps = reshape(transpose(matmul(weights, cut(v)), {0, 2, 1, 3}), {1, 3, heads * width});
+  const Var whole = attention(q, k, v, {.heads = heads, .scale = 0.3});
+  const Data data = in.draw(batch, Mode::inference);
+  const std::vector<double> seed = random_values(static_cast<std::size_t>(whole.type().at(batch).size()), 3);
+  const Outcome expected = differentiate<double>(tape, steps.id(), data, seed),
+                found = differentiate<double>(tape, whole.id(), data, seed);
+  Deviation deviation;
+  deviation.add("output", found.output, expected.output, 1e-14);
+  for (const auto& [id, gradient] : expected.gradients) deviation.add(tape.node(id).name, found.gradients.at(id), gradient, 1e-14);
+  CHECK_MESSAGE(deviation.ratio <= 1, deviation.where);
 }
 
 TEST_CASE("attention: more heads than there are places for scores") {
