@@ -324,6 +324,17 @@ TEST_CASE("a network with one logit is asked for that logit") {
   CHECK(report.layers[0].score > 0);
 }
 
+TEST_CASE("large networks are resampled less often") {
+  const auto steps = [](const Network& network) {
+    std::int64_t of = 0;
+    rank_layers(network, random_tensor({20, 3}, 5), {.progress = [&](std::int64_t, std::int64_t total) { of = total; }});
+    return of - 20;
+  };
+  CHECK(steps(mlp({3, 8, 4}, true, 4)) == 1000 * 2);
+  CHECK(steps(mlp({3, 200, 200, 4}, true, 4)) == 20'000'000 / 41'400 * 2);
+  CHECK(steps(mlp({3, 600, 600, 4}, true, 4)) == 72 * 2);
+}
+
 TEST_CASE("progress ends with everything done") {
   std::int64_t last = 0, of = 0;
   RankOptions options{.progress = [&](std::int64_t done, std::int64_t total) {
