@@ -47,7 +47,8 @@ template <class F>
 void parallel_blocks(std::int64_t items, std::int64_t cost, const F& f) {
   constexpr std::int64_t block_work = 1 << 15;
   const std::int64_t block = std::max<std::int64_t>(1, block_work / std::max<std::int64_t>(1, cost));
-  parallel_for((items + block - 1) / block, items * cost, [&](std::int64_t i) { f(i * block, std::min(block, items - i * block)); });
+  parallel_for((items + block - 1) / block, items * cost,
+               [&](std::int64_t i) { f(i * block, std::min(block, items - i * block)); });
 }
 
 }  // namespace safer

@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "criteria/rank_layers.h"
+#include "criteria/reduction.h"
+#include "criteria/relevance/table.h"
+#include "engine/ops/target.h"
 #include "models/data/data_spec.h"
 #include "models/evaluation.h"
 #include "models/formats/safetensors.h"
@@ -33,7 +36,16 @@ constexpr Option options[] = {
     {"fold-bn", "", "fold batch norms into the weights before them"},
     {"relevance-out", "FILE.safetensors", "write the relevance of every weight, for one criterion"},
 };
-constexpr Usage usage = {"rank", "Ranks the layers of a network: 1 is the most important.", "[MODEL]", options, input_help};
+/// What the names may be, beside MODEL and DATA.
+std::string help() {
+  std::string text = input_help() + "\nCriteria:";
+  for (const Criterion* criterion : criteria()) text += fmt::format(" {}", criterion->name);
+  text += "\nReductions:";
+  for (const Reduction& reduction : reductions()) text += fmt::format(" {}", reduction.name);
+  return text + fmt::format("\nTargets: {}\n", fmt::join(target_names, " "));
+}
+
+constexpr Usage usage = {"rank", "Ranks the layers of a network: 1 is the most important.", "[MODEL]", options, help};
 
 bool several(const std::vector<std::string>& names) { return names.size() > 1 || (names.size() == 1 && names.front() == "all"); }
 

@@ -21,10 +21,10 @@ Var slice(Var x, std::int64_t axis, std::int64_t begin, std::int64_t end, std::i
 /// `begins[axis]` elements of `value` before and `ends[axis]` behind x along each axis. Throws Error when their number is not the
 /// rank, one is negative, or the batch axis would be padded.
 Var pad(Var x, std::vector<std::int64_t> begins, std::vector<std::int64_t> ends, double value = 0);
-/// The same elements in the same order with the shape `sample`. The batch axis stays where it was if that leaves the elements before
-/// it and the rows of a sample as they are, else it goes to the first axis that leaves the elements before it; `batch_axis` names
-/// another such axis. So [1, T, d] becomes [T, d] (each sample owns T rows of a matrix) and [T, d] becomes [1, T, d] again. Throws
-/// Error when the sizes do not fit.
+/// The same elements in the same order with the shape `sample`. The batch axis stays where it was if that leaves the elements
+/// before it and the rows of a sample as they are, else it goes to the first axis that leaves the elements before it; `batch_axis`
+/// names another such axis. So [1, T, d] becomes [T, d] (each sample owns T rows of a matrix) and [T, d] becomes [1, T, d] again.
+/// Throws Error when the sizes do not fit.
 Var reshape(Var x, const Shape& sample, int batch_axis = -1);
 /// Axes first, first + 1, ... as one: [N, C, H, W] becomes [N, C H W]. Throws as reshape.
 Var flatten(Var x, std::int64_t first = 1);

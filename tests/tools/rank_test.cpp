@@ -128,6 +128,14 @@ TEST_CASE("rank: unknown names list the choices") {
   }
 }
 
+TEST_CASE("rank: the help lists every name") {
+  const std::string help = run_safer({"rank", "--help"}).out;
+  for (const char* part : {"Criteria: weight gradient weight-x-gradient", "Reductions: mean ", " rms\n", "Targets: top-logit "}) {
+    CAPTURE(part);
+    CHECK(contains(help, part));
+  }
+}
+
 TEST_CASE("rank: option values are checked") {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{"--samples", "0"},
