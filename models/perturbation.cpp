@@ -9,8 +9,8 @@
 namespace safer {
 namespace {
 
-constexpr std::size_t block_size = 512;                      // random numbers made at a time
-constexpr std::uint64_t places = 0, signs = 1, heights = 2;  // the "sample" of a field that says what a number is for
+constexpr std::size_t block_size = 512;                         // random numbers made at a time
+constexpr std::uint64_t places = 0, signs = 1, whole_draw = 2;  // the "sample" of a field that says what a number is for
 
 using Block = std::array<float, block_size>;
 
@@ -79,24 +79,29 @@ Parameters with_impulses(const Parameters& parameters, const Layer& layer, doubl
   const RandomField field(key);
   const float bound = static_cast<float>(fraction), height = static_cast<float>(amplitude);
   return changed(parameters, layer, [&](std::span<float> w, std::uint64_t first) {
-    Block u, s;
+    Block u, heights;
+    heights.fill(height);
+    if (sign == Sign::random) {
+      field.uniform(signs, first, std::span(u).first(w.size()));
+      for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < 0.5f ? height : -height;
+    }
     field.uniform(places, first, std::span(u).first(w.size()));
-    if (sign == Sign::random) field.uniform(signs, first, std::span(s).first(w.size()));
-    if (sign == Sign::random)
-      for (std::size_t i = 0; i < w.size(); ++i) w[i] += u[i] < bound ? (s[i] < 0.5f ? height : -height) : 0.0f;
-    else
-      for (std::size_t i = 0; i < w.size(); ++i) w[i] += u[i] < bound ? height : 0.0f;
+    for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < bound ? heights[i] : 0.0f;
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] += heights[i];
   });
 }
 
 double largest_weight(const Parameters& parameters, const Layer& layer) {
   const std::span<const float> values = parameters[layer.parameter].values<float>();
-  float largest = 0;
+  // Several at a time, each in a place of its own, which the compiler can turn into vectors.
+  std::array<float, 16> largest{};
   each_run(parameters[layer.parameter].shape(), layer, [&](std::int64_t first, std::int64_t count) {
-    for (const float w : values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)))
-      largest = std::max(largest, std::abs(w));
+    std::span<const float> rest = values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    for (; rest.size() >= largest.size(); rest = rest.subspan(largest.size()))
+      for (std::size_t i = 0; i < largest.size(); ++i) largest[i] = std::max(largest[i], std::abs(rest[i]));
+    for (const float w : rest) largest[0] = std::max(largest[0], std::abs(w));
   });
-  return double{largest};
+  return double{std::ranges::max(largest)};
 }
 
 Parameters perturbed(const Parameters& parameters, const Layer& layer, Noise noise, double level, std::uint64_t key) {
@@ -104,7 +109,7 @@ Parameters perturbed(const Parameters& parameters, const Layer& layer, Noise noi
   if (noise == Noise::zero) return with_zeros(parameters, layer, level, key);
   const double largest = largest_weight(parameters, layer);
   if (noise == Noise::gaussian) return with_gaussian(parameters, layer, level * largest, key);
-  const double height = largest * (1 - double{RandomField(key).uniform(heights, 0)});
+  const double height = largest * (1 - double{RandomField(key).uniform(whole_draw, 0)});
   return with_impulses(parameters, layer, level, height, key);
 }
 

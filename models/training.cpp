@@ -110,6 +110,7 @@ std::vector<double> train(Network& network, const Dataset& data, const TrainOpti
   std::vector<std::int64_t> order(samples);
   std::iota(order.begin(), order.end(), 0);
   std::vector<double> losses;
+  losses.reserve(static_cast<std::size_t>(options.epochs));
   TrainProgress progress{.epochs = options.epochs, .steps = static_cast<std::int64_t>(steps_per_epoch) * options.epochs};
   for (int epoch = 0; epoch < options.epochs; ++epoch) {
     progress.epoch = epoch;

@@ -1,52 +1,24 @@
 #include "models/data/data_spec.h"
 
-#include <algorithm>
-#include <charconv>
+#include <array>
 #include <string>
-#include <vector>
 
 #include "engine/error.h"
 #include "models/data/cifar10.h"
 #include "models/data/moons.h"
 #include "models/data/npy_data.h"
+#include "models/spec.h"
 
 namespace safer {
 namespace {
 
-/// The text before the first `separator`, and removes both from `rest`.
-std::string_view take_until(char separator, std::string_view& rest) {
-  const std::size_t end = std::min(rest.find(separator), rest.size());
-  const std::string_view taken = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  return taken;
-}
-
-template <class T>
-T number(std::string_view text, std::string_view key, std::string_view value, std::string_view expected) {
-  T result{};
-  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), result);
-  if (failure != std::errc{} || end != value.data() + value.size())
-    throw Error("data '{}': {} is '{}', expected {}", text, key, value, expected);
-  return result;
-}
-
 MoonsData parse_moons(std::string_view text, std::string_view options) {
+  constexpr std::array<std::string_view, 3> keys = {"n", "noise", "seed"};
+  const SpecOptions given(fmt::format("data '{}'", text), options, keys);
   MoonsData moons;
-  std::vector<std::string_view> seen;
-  while (!options.empty()) {
-    std::string_view value = take_until(',', options);
-    const std::string_view key = take_until('=', value);
-    if (key == "n")
-      moons.n = number<std::int64_t>(text, key, value, "a number of points");
-    else if (key == "noise")
-      moons.noise = number<double>(text, key, value, "a standard deviation");
-    else if (key == "seed")
-      moons.seed = number<std::uint64_t>(text, key, value, "a number from 0 to 2^64-1");
-    else
-      throw Error("data '{}': unknown option '{}'; choose one of: n, noise, seed", text, key);
-    if (std::ranges::find(seen, key) != seen.end()) throw Error("data '{}': {} is given twice", text, key);
-    seen.push_back(key);
-  }
+  moons.n = given.number<std::int64_t>("n", "a number of points");
+  moons.noise = given.number<double>("noise", "a standard deviation").value_or(moons.noise);
+  moons.seed = given.number<std::uint64_t>("seed", "a number from 0 to 2^64-1").value_or(moons.seed);
   return moons;
 }
 

@@ -1,0 +1,85 @@
+#include "models/evaluation.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "engine/error.h"
+#include "models/data/moons.h"
+#include "models/moons.h"
+
+using namespace safer;
+
+namespace {
+
+/// A network whose logits are its inputs: one layer of width 2 that passes on (x, y) + 10, and a head that takes the 10 off.
+Network identity() {
+  Network network = make_moons_network({.depth = 1, .widths = {2}});
+  const auto set = [&](std::string_view name, std::vector<float> values) {
+    std::ranges::copy(values, network.parameters.mutable_values<float>(network.parameters.id(name)).begin());
+  };
+  set("layers.0.weight", {1, 0, 0, 1});
+  set("layers.0.bias", {10, 10});
+  set("head.weight", {1, 0, 0, 1});
+  set("head.bias", {-10, -10});
+  return network;
+}
+
+Dataset points(std::vector<float> x, std::vector<std::int64_t> labels) {
+  const auto n = static_cast<std::int64_t>(x.size() / 2);
+  return {.name = "points", .inputs = Tensor::of<float>({n, 2}, x), .labels = std::move(labels), .classes = 2};
+}
+
+}  // namespace
+
+TEST_CASE("evaluation: accuracy and cross-entropy by hand") {
+  // Right by 2, wrong by 1, a tie that goes to class 0 (right), a tie that is wrong, right by 4.
+  const Dataset data = points({3, 1, 0, 1, 2, 2, -1, -1, -2, 2}, {0, 0, 0, 1, 1});
+  const Evaluation result = evaluate(identity(), data, 2);
+  CHECK(result.samples == 5);
+  CHECK(result.correct == 3);
+  CHECK(result.accuracy == doctest::Approx(0.6));
+  const double expected = (std::log1p(std::exp(-2)) + std::log1p(std::exp(1)) + 2 * std::log(2) + std::log1p(std::exp(-4))) / 5;
+  CHECK(result.cross_entropy == doctest::Approx(expected).epsilon(1e-6));
+}
+
+TEST_CASE("evaluation: large logits do not overflow, and no number is no answer") {
+  CHECK(evaluate(identity(), points({0, 4000}, {0})).cross_entropy == doctest::Approx(4000));
+  CHECK(evaluate(identity(), points({0, 4000}, {1})).cross_entropy == 0);
+  const Evaluation broken = evaluate(identity(), points({std::numeric_limits<float>::quiet_NaN(), 1}, {1}));
+  CHECK(broken.correct == 0);
+  CHECK(std::isnan(broken.cross_entropy));
+}
+
+TEST_CASE("evaluation: the batch size changes nothing") {
+  const Network network = make_moons_network({.depth = 3, .widths = {16}});
+  const Dataset data = make_moons(45, 0.1, 3);
+  const Tensor whole = predict(network, data.inputs, 1000);
+  CHECK(whole.shape() == Shape{45, 2});
+  for (const std::int64_t batch : {1, 7, 44, 45}) {
+    const Tensor parts = predict(network, data.inputs, batch);
+    for (std::size_t i = 0; i < 90; ++i) CHECK(parts.values<float>()[i] == doctest::Approx(whole.values<float>()[i]).epsilon(1e-5));
+  }
+  CHECK(predict(network, Tensor(DType::f32, {0, 2})).shape() == Shape{0, 2});
+}
+
+TEST_CASE("evaluation: data that does not fit is refused") {
+  const Network network = identity();
+  const auto refuse = [&](const Dataset& data, const char* message) {
+    CHECK_THROWS_WITH_AS(evaluate(network, data), message, Error);
+  };
+  Dataset data = points({0, 0, 1, 1}, {0, 1});
+  CHECK_THROWS_WITH_AS(predict(network, Tensor(DType::f32, {4, 3})),
+                       "predict: inputs have shape [4, 3], moons-vanilla expects [N, 2]", Error);
+  CHECK_THROWS_WITH_AS(predict(network, Tensor(DType::f64, {4, 2})), "predict: inputs are f64, moons-vanilla expects f32", Error);
+  CHECK_THROWS_WITH_AS(predict(network, data.inputs, 0), "predict: batch of 0; expected at least 1", Error);
+  data.labels = {0, 2};
+  refuse(data, "evaluate: 'points': label 2 of sample 1, but moons-vanilla has 2 classes, from 0");
+  data.labels = {0, -1};
+  refuse(data, "evaluate: 'points': label -1 of sample 1, but moons-vanilla has 2 classes, from 0");
+  data.labels = {};
+  refuse(data, "evaluate: 'points' has 0 labels for 2 samples; labelled data is needed");
+  data.inputs = Tensor(DType::f32, {0, 2});
+  refuse(data, "evaluate: 'points' has no samples");
+}

@@ -1,0 +1,149 @@
+#include "models/perturbation.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/error.h"
+#include "engine/ops/linear.h"
+
+using namespace safer;
+
+namespace {
+
+/// Two linear layers; the second stores its weight as [in, out] and is cut into two parts along its outputs.
+struct Fixture {
+  Fixture() {
+    const Var x = tape.input("x", {200});
+    const Var a = tape.parameter({.name = "a", .shape = {100, 200}});
+    const Var b = tape.parameter(
+        {.name = "b", .shape = {100, 60}, .output_axis = 1, .parts = {{"b.first", {0, 40}}, {"b.second", {40, 60}}}});
+    linear(linear(x, a), b, {}, {}, WeightLayout::in_out);
+    layers = tape.layers();
+    parameters = Parameters(tape.parameters());
+    for (int id = 0; id < 2; ++id) std::ranges::fill(parameters.mutable_values<float>(id), 1.0f);
+    parameters.mutable_values<float>(0)[7] = -3;
+  }
+  Tape tape;
+  std::vector<Layer> layers;
+  Parameters parameters;
+};
+
+/// Whether a count of `trials` draws of probability p is within five deviations of what is expected.
+bool plausible(std::int64_t count, std::int64_t trials, double p) {
+  const double n = static_cast<double>(trials);
+  return std::abs(static_cast<double>(count) - n * p) <= 5 * std::sqrt(n * p * (1 - p)) + 0.5;
+}
+
+std::vector<float> values(const Parameters& parameters, int id) {
+  const auto span = parameters[id].values<float>();
+  return {span.begin(), span.end()};
+}
+
+bool shares(const Parameters& a, const Parameters& b, int id) { return a[id].raw() == b[id].raw(); }
+
+}  // namespace
+
+TEST_CASE("perturbation: a fraction of the weights becomes zero, and nothing else changes") {
+  Fixture f;
+  for (const double fraction : {0.0, 0.1, 0.5, 0.9, 1.0}) {
+    const Parameters noisy = with_zeros(f.parameters, f.layers[0], fraction, 42);
+    const std::vector<float> after = values(noisy, 0), before = values(f.parameters, 0);
+    CHECK(plausible(std::ranges::count(after, 0.0f), 20000, fraction));
+    CHECK(std::ranges::equal(after, before, [](float w, float clean) { return w == 0 || w == clean; }));
+    CHECK(shares(noisy, f.parameters, 1));
+    CHECK_FALSE(shares(noisy, f.parameters, 0));
+    CHECK(f.parameters[0].values<float>()[7] == -3);
+  }
+}
+
+TEST_CASE("perturbation: normal noise has the declared deviation") {
+  Fixture f;
+  const std::vector<float> noisy = values(with_gaussian(f.parameters, f.layers[0], 0.25, 1), 0), clean = values(f.parameters, 0);
+  double sum = 0, squares = 0;
+  for (std::size_t i = 0; i < noisy.size(); ++i) {
+    const double e = double{noisy[i]} - clean[i];
+    sum += e;
+    squares += e * e;
+  }
+  const double n = static_cast<double>(noisy.size());
+  CHECK(std::abs(sum / n) < 5 * 0.25 / std::sqrt(n));
+  CHECK(std::abs(squares / n / 0.0625 - 1) < 5 * std::sqrt(2 / n));
+  CHECK(values(with_gaussian(f.parameters, f.layers[0], 0, 1), 0) == clean);
+}
+
+TEST_CASE("perturbation: impulses have one height, and both signs when that is wanted") {
+  Fixture f;
+  const auto count = [&](const Parameters& noisy, float value) { return std::ranges::count(values(noisy, 1), value); };
+  const Layer& part = f.layers[2];
+  const Parameters positive = with_impulses(f.parameters, part, 0.3, 2, 9);
+  CHECK(plausible(count(positive, 3), 2000, 0.3));
+  CHECK(count(positive, 3) + count(positive, 1) == 6000);
+  const Parameters both = with_impulses(f.parameters, part, 0.3, 2, 9, Sign::random);
+  CHECK(plausible(count(both, 3), 2000, 0.15));
+  CHECK(plausible(count(both, -1), 2000, 0.15));
+  CHECK(count(both, 3) + count(both, -1) == count(positive, 3));
+}
+
+TEST_CASE("perturbation: a part of a weight is a layer of its own") {
+  Fixture f;
+  REQUIRE(f.layers[1].name == "b.first");
+  REQUIRE(f.layers[2].name == "b.second");
+  const std::vector<float> first = values(with_zeros(f.parameters, f.layers[1], 1, 5), 1);
+  const std::vector<float> second = values(with_zeros(f.parameters, f.layers[2], 1, 5), 1);
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const bool in_first = i % 60 < 40;
+    CHECK(first[i] == (in_first ? 0.0f : 1.0f));
+    CHECK(second[i] == (in_first ? 1.0f : 0.0f));
+  }
+  f.parameters.mutable_values<float>(1)[59] = -8;
+  CHECK(largest_weight(f.parameters, f.layers[1]) == 1);
+  CHECK(largest_weight(f.parameters, f.layers[2]) == 8);
+}
+
+TEST_CASE("perturbation: the numbers are a function of the key and the element") {
+  Fixture f;
+  const auto draw = [&](std::uint64_t key) { return values(with_gaussian(f.parameters, f.layers[0], 1, key), 0); };
+  CHECK(draw(3) == draw(3));
+  CHECK(draw(3) != draw(4));
+  // The same element gets the same number whether its layer is drawn whole or as a part.
+  Layer rows = f.layers[0];
+  rows.outputs = {30, 40};
+  const std::vector<float> part = values(with_gaussian(f.parameters, rows, 1, 3), 0), whole = draw(3);
+  CHECK(std::equal(part.begin() + 6000, part.begin() + 8000, whole.begin() + 6000));
+  CHECK(std::equal(part.begin() + 8000, part.end(), values(f.parameters, 0).begin() + 8000));
+}
+
+TEST_CASE("perturbation: a level is a fraction, or a part of the largest weight") {
+  Fixture f;
+  const Layer& layer = f.layers[0];
+  CHECK(largest_weight(f.parameters, layer) == 3);
+  CHECK(values(perturbed(f.parameters, layer, Noise::zero, 0.4, 6), 0) == values(with_zeros(f.parameters, layer, 0.4, 6), 0));
+  CHECK(values(perturbed(f.parameters, layer, Noise::gaussian, 0.4, 6), 0) ==
+        values(with_gaussian(f.parameters, layer, 0.4 * 3, 6), 0));
+  double mean = 0;
+  constexpr int draws = 400;
+  for (std::uint64_t key = 0; key < draws; ++key) {
+    const std::vector<float> noisy = values(perturbed(f.parameters, layer, Noise::impulse, 0.4, key), 0);
+    const float height = std::ranges::max(noisy) - 1;
+    REQUIRE(height > 0);
+    REQUIRE(height <= 3);
+    mean += height / draws;
+    if (key < 20) CHECK(plausible(std::ranges::count(noisy, 1.0f), 20000, 0.6));
+  }
+  CHECK(std::abs(mean - 1.5) < 5 * 3 / std::sqrt(12.0 * draws));
+}
+
+TEST_CASE("perturbation: senseless noise is refused") {
+  Fixture f;
+  const Layer& layer = f.layers[0];
+  const double nan = std::nan(""), inf = INFINITY;
+  CHECK_THROWS_WITH_AS(with_zeros(f.parameters, layer, 1.5, 1), "noise on 'a': fraction 1.5; expected 0 to 1", Error);
+  CHECK_THROWS_WITH_AS(with_impulses(f.parameters, layer, nan, 1, 1), "noise on 'a': fraction nan; expected 0 to 1", Error);
+  CHECK_THROWS_WITH_AS(with_impulses(f.parameters, layer, 0.5, inf, 1), "noise on 'a': amplitude inf; expected a number", Error);
+  CHECK_THROWS_WITH_AS(with_gaussian(f.parameters, layer, -1, 1), "noise on 'a': deviation -1; expected 0 or a positive number",
+                       Error);
+  CHECK_THROWS_WITH_AS(perturbed(f.parameters, layer, Noise::zero, -0.1, 1), "noise on 'a': level -0.1; expected 0 to 1", Error);
+  CHECK_THROWS_AS(with_zeros(f.parameters.to(DType::f64), layer, 0.5, 1), Error);
+}
