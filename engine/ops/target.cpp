@@ -28,7 +28,8 @@ struct Row {
   std::int64_t size, c, start;
 };
 
-/// A function of one row of logits.
+/// A function of one row of logits. Derived may have prepare(run, first, count), which is called for blocks of rows before anything
+/// is asked about them, and fills their scratch.
 template <class Derived>
 class OfRow : public OpOf<Derived> {
  public:
@@ -63,8 +64,10 @@ class OfRow : public OpOf<Derived> {
   void each_row(const Run<T>& run, const F& f) const {
     const std::int64_t* classes = run.inputs() > 1 ? run.index(1) : nullptr;
     const std::int64_t size = run.shape(0)[1];
-    parallel_for(run.batch(), run.batch() * size * 8, [&](std::int64_t n) {
-      f(n, Row<T>{run.in(0) + n * size, size, classes ? classes[n] : 0, n * size});
+    parallel_blocks(run.batch(), size * 8, [&](std::int64_t first, std::int64_t count) {
+      if constexpr (requires { Derived::prepare(run, first, count); }) Derived::prepare(run, first, count);
+      for (std::int64_t n = first; n < first + count; ++n)
+        f(n, Row<T>{run.in(0) + n * size, size, classes ? classes[n] : 0, n * size});
     });
   }
   static void check_classes(const std::int64_t* classes, std::int64_t samples, std::int64_t count) {
@@ -124,6 +127,21 @@ class CrossEntropy final : public OfRow<CrossEntropy> {
   std::int64_t scratch(std::span<const Shape> in, const Shape&) const override { return in[0].size(); }
   static std::int64_t classes(std::int64_t columns) { return std::max<std::int64_t>(2, columns); }
 
+  /// scratch = exp(x - m). Rows may be as short as two logits, so that one call for all of them counts.
+  template <class T>
+  static void prepare(const Run<T>& run, std::int64_t first, std::int64_t count) {
+    const std::int64_t size = run.shape(0)[1];
+    if (size == 1) return;
+    for (std::int64_t n = first; n < first + count; ++n) {
+      const T* const x = run.in(0) + n * size;
+      const T m = x[first_largest(x, size)];
+      T* e = run.scratch() + n * size;
+      for (std::int64_t j = 0; j < size; ++j) e[j] = x[j] - m;
+    }
+    T* const e = run.scratch() + first * size;
+    run.kernels().unary[static_cast<int>(kernels::Unary::exp)](e, e, count * size, T{0});
+  }
+
   template <class T>
   static T value(const Run<T>& run, const Row<T>& row) {
     if (row.size == 1) {
@@ -144,7 +162,8 @@ class CrossEntropy final : public OfRow<CrossEntropy> {
     const Weights<T> w(run, row);
     const double all = 1 + w.others;
     w.e[row.c] = static_cast<T>(row.c == w.top ? -w.others : double{w.e[row.c]} - all);
-    run.kernels().axpy(dx, static_cast<T>(double{dy} / all), w.e, row.size, true);
+    const T scale = static_cast<T>(double{dy} / all);
+    for (std::int64_t j = 0; j < row.size; ++j) dx[j] += scale * w.e[j];
   }
 
  private:
@@ -153,16 +172,13 @@ class CrossEntropy final : public OfRow<CrossEntropy> {
   static double against(const Row<T>& row) {
     return row.c == 1 ? -double{row.x[0]} : double{row.x[0]};
   }
-  /// e = exp(x - m), and the sum of all but the one that is 1.
+  /// What prepare() left, and the sum of all but the one that is 1.
   template <class T>
   struct Weights {
     T* e;
     std::int64_t top;
     double others = 0;
     Weights(const Run<T>& run, const Row<T>& row) : e(run.scratch() + row.start), top(first_largest(row.x, row.size)) {
-      const auto subtract = run.kernels().binary[static_cast<int>(kernels::Binary::sub)];
-      subtract(e, row.x, 1, row.x + top, 0, row.size, T{1}, false);
-      run.kernels().unary[static_cast<int>(kernels::Unary::exp)](e, e, row.size, T{0});
       for (std::int64_t j = 0; j < row.size; ++j)
         if (j != top) others += double{e[j]};
       if (!std::isnan(row.x[top])) e[top] = 1;  // infinity minus itself is none
