@@ -25,7 +25,7 @@ constexpr Isa list[] = {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
      },
-     false},
+     true},
     {&avx2_table, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, true},
     {&sse2_table, [] { return true; }, true},
 #elif defined(__aarch64__)
