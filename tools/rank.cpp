@@ -49,6 +49,14 @@ constexpr Usage usage = {"rank", "Ranks the layers of a network: 1 is the most i
 
 bool several(const std::vector<std::string>& names) { return names.size() > 1 || (names.size() == 1 && names.front() == "all"); }
 
+/// Throws UsageError for a name that `find` does not know.
+template <class Find>
+void require_known(const std::vector<std::string>& names, const Find& find) try {
+  for (const std::string& name : names) find(name);
+} catch (const Error& error) {
+  throw UsageError("{}", error.what());
+}
+
 RankOptions rank_options(const Arguments& given) {
   const std::string path = given.text("path");
   if (path != "layer" && path != "joint") throw UsageError("--path: found '{}', expected layer or joint", path);
@@ -57,6 +65,11 @@ RankOptions rank_options(const Arguments& given) {
   chosen.criteria = given.list("criterion");
   chosen.reductions = given.list("reduction");
   chosen.target = given.text("target");
+  require_known({chosen.preset}, find_preset);
+  const std::vector<std::string> all = {"all"};
+  if (chosen.criteria != all) require_known(chosen.criteria, find_criterion);
+  if (chosen.reductions != all) require_known(chosen.reductions, find_reduction);
+  if (given.has("target")) require_known({chosen.target}, find_target);
   chosen.seed = static_cast<std::uint64_t>(given.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
   chosen.keep_relevance = given.has("relevance-out");
   if (chosen.keep_relevance && several(chosen.criteria)) throw UsageError("--relevance-out is for one --criterion");

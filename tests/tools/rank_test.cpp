@@ -123,7 +123,7 @@ TEST_CASE("rank: unknown names list the choices") {
     words.insert(words.begin(), "rank");
     const Outcome outcome = run_safer(words);
     CAPTURE(outcome.log);
-    CHECK(outcome.status == 1);
+    CHECK(outcome.status == (words.size() == 3 ? 2 : 1));  // an option's name is usage; a model's might have been a file
     for (const std::string& part : parts) CHECK(contains(outcome.log, part));
   }
 }
