@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "criteria/layer_scores.h"
 #include "engine/kernels/dispatch.h"
 #include "engine/tape/plan.h"
 #include "models/model_spec.h"
@@ -64,9 +65,10 @@ std::vector<Row> parameter_rows(const Tape& tape) {
     Row row = all.at(layer.parameter);
     row.name = layer.name;
     row.ranked = true;
-    const std::int64_t outputs = row.shape.rank() == 0 ? 1 : row.shape[layer.output_axis];
-    if (row.shape.rank() > 0) row.shape[layer.output_axis] = layer.outputs.size();
-    for (const ValueId use : layer.uses) row.multiply_adds += multiply_adds(tape, use) * layer.outputs.size() / outputs;
+    const std::int64_t all_weights = row.shape.size();
+    row.shape = layer_shape(layer, row.shape);
+    for (const ValueId use : layer.uses)
+      row.multiply_adds += multiply_adds(tape, use) * row.shape.size() / std::max<std::int64_t>(1, all_weights);
     parts[layer.parameter].push_back(row);
   }
   std::vector<Row> rows;
