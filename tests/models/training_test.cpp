@@ -31,6 +31,7 @@ bool same(const Parameters& a, const Parameters& b) {
 }  // namespace
 
 TEST_CASE("training: every family learns the moons in 6 epochs") {
+  const Threads scope(1);  // the loops are too short to gain from more
   const Dataset data = make_moons(2000, 0.1, 0, Split::training), test = make_moons(1000, 0.1, 0, Split::test);
   for (std::size_t family = 0; family < moons_names.size(); ++family)
     for (const std::uint64_t seed : {1u, 2u, 3u}) {
@@ -139,8 +140,9 @@ TEST_CASE("training: what makes no sense is refused, and a gradient that is no n
   refuse(data, {.learning_rate = 0}, "train: learning rate 0; expected a positive number");
   refuse(data, {.cooldown = 1.5}, "train: cooldown 1.5; expected 0 to 1");
   Dataset unlabelled = data;
+  unlabelled.name = "points";
   unlabelled.labels.clear();
-  refuse(unlabelled, {}, "train: 'moons:n=40,noise=0.1,seed=1' has 0 labels for 40 samples; labelled data is needed");
+  refuse(unlabelled, {}, "train: 'points' has 0 labels for 40 samples; labelled data is needed");
   Dataset wide = data;
   wide.inputs = Tensor(DType::f32, {40, 3});
   refuse(wide, {}, "train: inputs have shape [40, 3], moons-vanilla expects [N, 2]");
