@@ -33,8 +33,20 @@ enum class Fold { sum, magnitude, square };
 constexpr int fold_count = 3;
 constexpr std::string_view fold_names[fold_count] = {"sum", "magnitude", "square"};
 
-/// C[m, n] = A[m, k] B[k, n] (+ bias) (+ C).  A(i, p) = a[i * a_row + p * a_col], B(p, j) = b[p * b_row + j * b_col], any strides,
-/// so that transposes need no copy; C(i, j) = c[i * c_row + j]. k = 0 gives bias (or zero).
+/// What is done to each result before it is stored for good: y = activation(result + bias + residual), each part where it is given.
+/// It saves a pass over the result for each.
+template <class T>
+struct Epilogue {
+  const T* bias = nullptr;      // one value a column of a product, an output channel of a convolution
+  const T* residual = nullptr;  // laid out like the result; must not overlap it
+  bool activates = false;
+  Unary activation = Unary::relu;
+  T alpha = 0;  // of leaky_relu
+};
+
+/// C[m, n] = A[m, k] B[k, n] (+ C), through the epilogue.  A(i, p) = a[i * a_row + p * a_col], B(p, j) = b[p * b_row + j * b_col],
+/// any strides, so that transposes need no copy; C(i, j) = c[i * c_row + j]. k = 0 gives what the epilogue makes of 0. With
+/// `accumulate` the epilogue may hold a bias only.
 template <class T>
 struct Gemm {
   std::int64_t m = 0, n = 0, k = 0;
@@ -44,9 +56,30 @@ struct Gemm {
   std::int64_t b_row = 0, b_col = 1;
   T* c = nullptr;
   std::int64_t c_row = 0;
-  const T* bias = nullptr;      // [n], added to each row; nullptr: none
+  Epilogue<T> epilogue = {};
   const T* packed_b = nullptr;  // what pack_b made of the same B; nullptr: read b
   bool accumulate = false;
+};
+
+/// One axis of an image under a sliding window: output o sees the inputs o * stride - before + t * dilation for t = 0 .. taps - 1;
+/// those outside 0 .. in - 1 are padding.
+struct WindowAxis {
+  std::int64_t in = 1, out = 1, taps = 1, stride = 1, dilation = 1, before = 0;
+};
+
+/// Sizes of a two-dimensional convolution (what deep learning calls so: the kernel is not flipped).
+///   x: [samples, in_channels, rows.in, columns.in]     w: [out_channels, in_channels / groups, rows.taps, columns.taps]
+///   y: [samples, out_channels, rows.out, columns.out]
+/// y[n, o, i, j] = sum over c, s, t of w[o, c, s, t] x[n, g in_channels / groups + c, i stride - before + s dilation, likewise j,
+/// t] where g is the group of o: the outputs are split into `groups` runs of equal length, and so are the inputs.
+struct Conv {
+  std::int64_t samples = 0, groups = 1, in_channels = 1, out_channels = 1;
+  WindowAxis rows, columns;
+};
+
+/// Channels first .. last - 1 of an output.
+struct Channels {
+  std::int64_t begin = 0, end = 0;
 };
 
 /// One step of Adam (Kingma & Ba 2015, algorithm 1) with the bias corrections folded into two factors:
@@ -81,6 +114,11 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
 /// kernel without a reference or without a test cannot exist.
 ///   packed_b_size  number of T that pack_b writes for a B of this k and n; 0: this table never packs
 ///   pack_b         lays B out as gemm reads it
+///   conv2d         y = the convolution of x with w, through the epilogue; packed_w: what pack_conv2d made of w, or nullptr
+///   packed_conv2d_size  number of T that pack_conv2d writes for these sizes (any number of samples); 0: this table never packs
+///   pack_conv2d         lays w out as conv2d reads it
+///   conv2d_input_gradient   dx (+)= ...
+///   conv2d_weight_gradient  dw[channels] (+)= ..., summed over the samples; dw: the row of the first of these output channels
 ///   axpy           y (+)= alpha x
 ///   sum, dot       of n elements, summed in a fixed order
 ///   reduce_sum     y[outer, inner] (+)= alpha * sum over n of x
@@ -94,6 +132,11 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
   X(gemm, void(const Gemm<T>& gemm))                                                                                      \
   X(packed_b_size, std::int64_t(std::int64_t k, std::int64_t n))                                                          \
   X(pack_b, void(T * packed, const Gemm<T>& gemm))                                                                        \
+  X(conv2d, void(const Conv& conv, T* y, const T* x, const T* w, const T* packed_w, const Epilogue<T>& epilogue))         \
+  X(packed_conv2d_size, std::int64_t(const Conv& conv))                                                                   \
+  X(pack_conv2d, void(const Conv& conv, T* packed, const T* w))                                                           \
+  X(conv2d_input_gradient, void(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate))                       \
+  X(conv2d_weight_gradient, void(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate))   \
   X(axpy, void(T * y, T alpha, const T* x, std::int64_t n, bool accumulate))                                              \
   X(sum, T(const T* x, std::int64_t n))                                                                                   \
   X(dot, T(const T* a, const T* b, std::int64_t n))                                                                       \

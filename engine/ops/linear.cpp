@@ -44,7 +44,7 @@ class Linear final : public OpOf<Linear> {
     const std::int64_t in = inputs_of(run.shape(1)), out = outputs_of(run.shape(1));
     kernels::Gemm<T> gemm{.m = rows(run), .n = out, .k = in, .a = run.in(0), .a_row = in, .c = run.out(), .c_row = out};
     set_weight(run, gemm, layout_ == WeightLayout::out_in);
-    if (run.inputs() > 2) gemm.bias = run.in(2);
+    if (run.inputs() > 2) gemm.epilogue.bias = run.in(2);
     run.kernels().gemm(gemm);
   }
 
@@ -142,17 +142,6 @@ class Linear final : public OpOf<Linear> {
 
   WeightLayout layout_;
 };
-
-/// "fc1" for the parameter "fc1.weight", without the scopes that the tape will put before it again.
-std::string layer_name(Var W) {
-  const Node& node = W.tape().node(W.id());
-  std::string_view name = node.name;
-  constexpr std::string_view ending = ".weight";
-  if (node.kind != Node::Kind::parameter || !name.ends_with(ending)) return {};
-  name.remove_suffix(ending.size());
-  if (name.starts_with(W.tape().prefix())) name.remove_prefix(W.tape().prefix().size());
-  return std::string(name);
-}
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 // Every family of ops.
 #include "engine/ops/activation.h"
 #include "engine/ops/attention.h"
+#include "engine/ops/conv.h"
 #include "engine/ops/elementwise.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/matmul.h"

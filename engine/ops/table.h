@@ -11,6 +11,8 @@ namespace safer {
 inline constexpr std::string_view op_names[] = {
     // linear.h
     "linear",
+    // conv.h
+    "conv2d",
     // matmul.h
     "matmul",
     // norm.h

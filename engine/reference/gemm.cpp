@@ -24,9 +24,11 @@ void product(const Gemm<T>& g, std::int64_t first, std::int64_t rows) {
 
 void gemm(const Gemm<T>& g) {
   for (std::int64_t i = 0; i < g.m; ++i)
-    for (std::int64_t j = 0; j < g.n; ++j) put(g.c[i * g.c_row + j], g.bias ? g.bias[j] : 0, g.accumulate);
-  if (g.n == 0 || g.k == 0) return;
-  for (std::int64_t i = 0; i < g.m; i += rows_at_once) product(g, i, std::min<std::int64_t>(rows_at_once, g.m - i));
+    for (std::int64_t j = 0; j < g.n; ++j) put(g.c[i * g.c_row + j], g.epilogue.bias ? g.epilogue.bias[j] : 0, g.accumulate);
+  if (g.n > 0 && g.k > 0)
+    for (std::int64_t i = 0; i < g.m; i += rows_at_once) product(g, i, std::min<std::int64_t>(rows_at_once, g.m - i));
+  for (std::int64_t i = 0; i < g.m; ++i)
+    finish(g.c + i * g.c_row, g.epilogue.residual ? g.epilogue.residual + i * g.c_row : nullptr, g.n, g.epilogue);
 }
 
 std::int64_t packed_b_size(std::int64_t, std::int64_t) { return 0; }

@@ -18,5 +18,11 @@ SAFER_KERNELS(SAFER_DECLARE)
 /// The end of every kernel that can accumulate.
 inline void put(T& to, T value, bool accumulate) { to = accumulate ? to + value : value; }
 
+/// The end of every kernel with an epilogue: y = activation(y + residual) for n results in a row.
+inline void finish(T* y, const T* residual, std::int64_t n, const Epilogue<T>& epilogue) {
+  for (std::int64_t i = 0; i < n && residual; ++i) y[i] += residual[i];
+  if (epilogue.activates) reference_table.unary[static_cast<std::size_t>(epilogue.activation)](y, y, n, epilogue.alpha);
+}
+
 }  // namespace reference
 }  // namespace safer::kernels

@@ -147,4 +147,14 @@ std::string Tape::free_name(std::string_view name) const {
   return candidate;
 }
 
+std::string layer_name(Var weight) {
+  const Node& node = weight.tape().node(weight.id());
+  std::string_view name = node.name;
+  constexpr std::string_view ending = ".weight";
+  if (node.kind != Node::Kind::parameter || !name.ends_with(ending)) return {};
+  name.remove_suffix(ending.size());
+  if (name.starts_with(weight.tape().prefix())) name.remove_prefix(weight.tape().prefix().size());
+  return std::string(name);
+}
+
 }  // namespace safer

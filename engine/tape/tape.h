@@ -116,6 +116,10 @@ class Tape {
   std::string prefix_;
 };
 
+/// What a node that applies a weight is called: "fc1" for the parameter "fc1.weight", without the scopes that the tape will put
+/// before it again; empty for other names and for computed weights.
+std::string layer_name(Var weight);
+
 inline const ValueType& Var::type() const { return tape_->node(id_).type; }
 
 }  // namespace safer

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/kernels/generic/epilogue.h"
 #include "engine/kernels/generic/gemm_pack.h"
 #include "engine/kernels/generic/gemm_tile.h"
 #include "engine/kernels/generic/loop.h"
@@ -105,13 +106,16 @@ inline void gemm(const Gemm<T>& g) {
         const std::int64_t m = std::min(rows_at_once, g.m - ic);
         const View part{a.at(ic, pc), a.row, a.col};
         const Rows rows = pack_a ? packed_rows(scratch_a, part, m, k) : Rows{part, row_block * a.row};
-        multiply_in_parallel(rows, panels,
-                             {g.c + ic * g.c_row + jc, g.c_row, g.bias && pc == 0 ? g.bias + jc : nullptr, g.accumulate || pc > 0},
-                             m, n, k);
+        multiply_in_parallel(
+            rows, panels,
+            {g.c + ic * g.c_row + jc, g.c_row, g.epilogue.bias && pc == 0 ? g.epilogue.bias + jc : nullptr, g.accumulate || pc > 0},
+            m, n, k);
       }
       pc += k_block;
     } while (pc < g.k);
   }
+  for (std::int64_t i = 0; i < g.m; ++i)
+    finish(g.c + i * g.c_row, g.epilogue.residual ? g.epilogue.residual + i * g.c_row : nullptr, g.n, g.epilogue);
 }
 
 inline std::int64_t packed_b_size(std::int64_t k, std::int64_t n) { return pieces(n, panel_columns) * panel_columns * k; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/kernels/generic/conv.h"
 #include "engine/kernels/generic/elementwise.h"
 #include "engine/kernels/generic/gemm.h"
 #include "engine/kernels/generic/norm.h"

@@ -40,7 +40,7 @@ Floats multiply(const KernelTable<float>& table, const Product& p, bool packed =
                    p.b_by_columns ? p.k : 1,
                    c.data(),
                    p.n};
-  gemm.bias = bias.data();
+  gemm.epilogue.bias = bias.data();
   gemm.accumulate = true;
   Floats copy(packed ? table.packed_b_size(p.k, p.n) : 0);
   if (packed) {

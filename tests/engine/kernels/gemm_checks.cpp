@@ -53,7 +53,7 @@ void check_case(const KernelTable<float>& table, const Case& c, bool exact) {
   Doubles want = widened(result);
   Gemm<double> wide{c.m, c.n, c.k, wide_a.data(), a.row, a.col, wide_b.data(), b.row, b.col, want.data(), c_row};
   Gemm<float> gemm{c.m, c.n, c.k, a.memory.data(), a.row, a.col, b.memory.data(), b.row, b.col, result.data(), c_row};
-  if (c.bias) wide.bias = wide_bias.data(), gemm.bias = bias.data();
+  if (c.bias) wide.epilogue.bias = wide_bias.data(), gemm.epilogue.bias = bias.data();
   wide.accumulate = gemm.accumulate = c.accumulate;
   std::optional<Floats> packed;
   if (c.packed) {

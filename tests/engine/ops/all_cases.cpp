@@ -4,6 +4,7 @@ namespace safer::test {
 
 // One function a family, beside its own tests.
 std::vector<OpCase> linear_cases();
+std::vector<OpCase> conv_cases();
 std::vector<OpCase> matmul_cases();
 std::vector<OpCase> norm_cases();
 std::vector<OpCase> attention_cases();
@@ -19,8 +20,8 @@ std::vector<OpCase> target_cases();
 const std::vector<OpCase>& all_cases() {
   static const std::vector<OpCase> cases = [] {
     std::vector<OpCase> all;
-    for (const auto& family : {linear_cases, matmul_cases, norm_cases, attention_cases, elementwise_cases, activation_cases,
-                               reduce_cases, shape_cases, gather_cases, expand_cases, random_cases, target_cases})
+    for (const auto& family : {linear_cases, conv_cases, matmul_cases, norm_cases, attention_cases, elementwise_cases,
+                               activation_cases, reduce_cases, shape_cases, gather_cases, expand_cases, random_cases, target_cases})
       for (OpCase& op_case : family()) all.push_back(std::move(op_case));
     return all;
   }();

@@ -159,7 +159,7 @@ TEST_CASE("reference: gemm equals a triple loop for any strides, sizes, bias and
                 want[std::size_t(i * (n + 2) + j)] = total;
               }
             Gemm<double> gemm{m, n, k, a.data(), s.a_row, s.a_col, b.data(), s.b_row, s.b_col, c.data(), n + 2};
-            gemm.bias = with ? bias.data() : nullptr;
+            gemm.epilogue.bias = with ? bias.data() : nullptr;
             gemm.accumulate = with;
             table.gemm(gemm);
             check_equal(c, want, 1e-13);
