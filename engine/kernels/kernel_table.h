@@ -82,6 +82,30 @@ struct Channels {
   std::int64_t begin = 0, end = 0;
 };
 
+/// Two-dimensional pooling of `planes` images by themselves, x: [planes, rows.in, columns.in], y: [planes, rows.out, columns.out].
+/// Every window holds at least one place of its image. An average divides by the number of those or, when it counts the padding, by
+/// the number of taps on the image and on its padding, `bottom` and `right` places of which lie behind the image.
+struct Pool {
+  std::int64_t planes = 0;
+  WindowAxis rows, columns;
+  bool counts_padding = false;
+  std::int64_t bottom = 0, right = 0;
+};
+
+/// Channels of images, which need not be all that the images have: place p of channel c of a sample lies at x[sample * step + c *
+/// places + p].
+struct Images {
+  std::int64_t samples = 0, channels = 1, places = 1, step = 1;
+};
+
+/// What batch norm does to channel c: y = gamma[c] xhat + beta[c], xhat = (x - mean[c]) / sqrt(variance[c] + epsilon); gamma, beta:
+/// nullptr for 1 and 0.
+template <class T>
+struct BatchNorm {
+  const T *mean = nullptr, *variance = nullptr, *gamma = nullptr, *beta = nullptr;
+  T epsilon = 0;
+};
+
 /// One step of Adam (Kingma & Ba 2015, algorithm 1) with the bias corrections folded into two factors:
 /// m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w -= rate * m / (sqrt(v) * root + epsilon)
 template <class T>
@@ -119,6 +143,15 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
 ///   pack_conv2d         lays w out as conv2d reads it
 ///   conv2d_input_gradient   dx (+)= ...
 ///   conv2d_weight_gradient  dw[channels] (+)= ..., summed over the samples; dw: the row of the first of these output channels
+///   max_pool       y = the largest element of each window, NaN if there is one
+///   max_pool_gradient       dx (+)= dy at the first (row by row) of the largest elements, or at the first NaN
+///   average_pool, average_pool_gradient
+///   batch_moments  mean and (biased) variance of each channel over samples and places, at least one; summed without cancellation
+///   batch_norm     y = gamma xhat + beta
+///   batch_norm_sums      dbeta (+)= sum of dy over samples and places, dgamma (+)= sum of dy xhat; either may be nullptr
+///   batch_norm_gradient  dx (+)= gamma / sqrt(variance + epsilon) (dy - (sum + xhat slope) / (samples places)), where sum and
+///   slope
+///                        are what batch_norm_sums gave for statistics of this x; nullptr for given ones, then as if 0
 ///   axpy           y (+)= alpha x
 ///   sum, dot       of n elements, summed in a fixed order
 ///   reduce_sum     y[outer, inner] (+)= alpha * sum over n of x
@@ -137,6 +170,16 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
   X(pack_conv2d, void(const Conv& conv, T* packed, const T* w))                                                           \
   X(conv2d_input_gradient, void(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate))                       \
   X(conv2d_weight_gradient, void(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate))   \
+  X(max_pool, void(const Pool& pool, T* y, const T* x))                                                                   \
+  X(max_pool_gradient, void(const Pool& pool, T* dx, const T* dy, const T* x, bool accumulate))                           \
+  X(average_pool, void(const Pool& pool, T* y, const T* x))                                                               \
+  X(average_pool_gradient, void(const Pool& pool, T* dx, const T* dy, bool accumulate))                                   \
+  X(batch_moments, void(const Images& images, T* mean, T* variance, const T* x))                                          \
+  X(batch_norm, void(const Images& images, T* y, const T* x, const BatchNorm<T>& norm))                                   \
+  X(batch_norm_sums,                                                                                                      \
+    void(const Images& images, T* dgamma, T* dbeta, const T* dy, const T* x, const BatchNorm<T>& norm, bool accumulate))  \
+  X(batch_norm_gradient, void(const Images& images, T* dx, const T* dy, const T* x, const T* sum, const T* slope,         \
+                              const BatchNorm<T>& norm, bool accumulate))                                                 \
   X(axpy, void(T * y, T alpha, const T* x, std::int64_t n, bool accumulate))                                              \
   X(sum, T(const T* x, std::int64_t n))                                                                                   \
   X(dot, T(const T* a, const T* b, std::int64_t n))                                                                       \

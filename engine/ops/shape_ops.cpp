@@ -309,5 +309,15 @@ Var flatten(Var x, std::int64_t first) {
 Var transpose(Var x, std::vector<std::int64_t> permutation) {
   return x.tape().record(std::make_shared<Transpose>(std::move(permutation)), {x});
 }
+Var channel_shuffle(Var x, std::int64_t groups) {
+  const Shape& sample = x.shape();
+  if (sample.rank() < 2 || x.type().batch_axis > 0)
+    throw Error("channel_shuffle: x is {}, expected [N, channels, ...] with the batch first", text(x.type()));
+  if (groups < 1 || sample[1] % groups != 0)
+    throw Error("channel_shuffle: {} groups of the {} channels of {}; expected a divisor", groups, sample[1], text(x.type()));
+  const Shape whole = sample;  // recording moves the nodes
+  const Shape split{whole[0], groups, whole[1] / groups, whole.size(2, whole.rank())};
+  return reshape(transpose(reshape(x, split), {0, 2, 1, 3}), whole);
+}
 
 }  // namespace safer

@@ -30,6 +30,10 @@ Var reshape(Var x, const Shape& sample, int batch_axis = -1);
 Var flatten(Var x, std::int64_t first = 1);
 /// Axis i of the result is axis permutation[i] of x; the batch axis may move. Throws Error unless each axis is named once.
 Var transpose(Var x, std::vector<std::int64_t> permutation);
+/// Channel k of group g becomes channel k groups + g, so that the groups of the next convolution see all of this one's (ShuffleNet,
+/// Zhang et al. 2018): x [N, channels, ...] recorded as reshape, transpose and reshape. Throws Error when the groups do not divide
+/// the channels, or the batch is not first.
+Var channel_shuffle(Var x, std::int64_t groups);
 /// y[before, indices..., after] = x[before, indices[...], after]: the rows of a table (axis 0) that the samples name, or fixed
 /// places of every sample. Either x or the indices (i64) may vary over the batch. Throws Error when both do, or when `axis` is the
 /// batch axis; a run throws when an index is not in 0..size-1.

@@ -17,6 +17,12 @@ inline constexpr std::string_view op_names[] = {
     "matmul",
     // norm.h
     "layer_norm",
+    "batch_norm",
+    // pool.h
+    "max_pool2d",
+    "average_pool2d",
+    // resize.h
+    "resize",
     // attention.h
     "attention",
     // elementwise.h

@@ -5,7 +5,7 @@
 namespace safer {
 
 std::int64_t window_outputs(std::string_view op, std::string_view axis, std::int64_t in, std::int64_t taps, std::int64_t stride,
-                            std::int64_t dilation, std::int64_t before, std::int64_t after) {
+                            std::int64_t dilation, std::int64_t before, std::int64_t after, bool partial) {
   constexpr std::int64_t most = std::int64_t{1} << 40;  // keeps the arithmetic below from overflowing
   const auto fits = [](std::int64_t value, std::int64_t least) { return value >= least && value < most; };
   if (!fits(taps, 1) || !fits(stride, 1) || !fits(dilation, 1) || taps > most / dilation)
@@ -15,7 +15,9 @@ std::int64_t window_outputs(std::string_view op, std::string_view axis, std::int
   const std::int64_t padded = in + before + after, reach = dilation * (taps - 1) + 1;
   if (padded < reach)
     throw Error("{}: a window of {} {} does not fit into {} with padding {} + {}", op, reach, axis, in, before, after);
-  return (padded - reach) / stride + 1;
+  const std::int64_t whole = (padded - reach) / stride + 1;
+  const bool one_more = partial && (padded - reach) % stride != 0 && whole * stride < in + before;
+  return one_more ? whole + 1 : whole;
 }
 
 std::string text(Pair pair) {

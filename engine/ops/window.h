@@ -26,9 +26,10 @@ struct Pair {
 
 /// Places of a window along an axis of `in` elements with padding before and after it:
 ///   floor((in + before + after - dilation (taps - 1) - 1) / stride) + 1
-/// Throws Error, naming `op` and `axis` ("rows"), when there is not one, or a number makes no sense.
+/// or, when `partial` windows count, ceil() of the same as far as windows start on the axis or on the padding before it (PyTorch's
+/// and ONNX's ceil mode). Throws Error, naming `op` and `axis` ("rows"), when there is not one, or a number makes no sense.
 std::int64_t window_outputs(std::string_view op, std::string_view axis, std::int64_t in, std::int64_t taps, std::int64_t stride,
-                            std::int64_t dilation, std::int64_t before, std::int64_t after);
+                            std::int64_t dilation, std::int64_t before, std::int64_t after, bool partial = false);
 /// For listings: "2", or "2x1" where rows and columns differ.
 std::string text(Pair pair);
 /// "1", or "top 0 left 0 bottom 1 right 1" where the sides differ.

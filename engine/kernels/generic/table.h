@@ -1,9 +1,11 @@
 #pragma once
 
+#include "engine/kernels/generic/batch_norm.h"
 #include "engine/kernels/generic/conv.h"
 #include "engine/kernels/generic/elementwise.h"
 #include "engine/kernels/generic/gemm.h"
 #include "engine/kernels/generic/norm.h"
+#include "engine/kernels/generic/pool.h"
 #include "engine/kernels/generic/reduce.h"
 #include "engine/kernels/generic/softmax.h"
 

@@ -73,6 +73,8 @@ struct Recorded {
   /// Random numbers of the root's size, for the start of a reverse sweep.
   std::vector<double> seed(std::int64_t batch) const;
   Data draw(std::int64_t batch) const { return recording.draw(batch, mode); }
+  /// A sample's output depends on the others: there is none alone, and no gradient of its own.
+  bool mixes_samples() const { return tape.node(root).op->mixes_samples(mode); }
 
   Tape tape;
   Recording recording;

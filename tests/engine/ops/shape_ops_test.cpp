@@ -294,4 +294,20 @@ TEST_CASE("shape: errors") {
   says([&] { transpose(places, {1, 0}); }, "node 'transpose': transpose: the input [N, 4] holds i64 numbers, expected reals (f32)");
 }
 
+TEST_CASE("channel_shuffle: channels of all groups side by side, and back by the complementary number of groups") {
+  ByHand hand(2);
+  const Var x = hand.input({1, 6, 1, 2}, counted(24));
+  const Var y = channel_shuffle(x, 2);
+  CHECK(y.type() == x.type());
+  // Channels 0 1 2 | 3 4 5 become 0 3 1 4 2 5, of two places each.
+  CHECK(hand.value(y) == std::vector<double>{0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, 12, 13, 18, 19, 14, 15, 20, 21, 16, 17, 22, 23});
+  CHECK(hand.value(channel_shuffle(y, 3)) == counted(24));
+  const Outcome outcome = hand.run(y, counted(24));
+  CHECK(hand.value(channel_shuffle(x, 3)) == outcome.gradients.at(x.id()));  // the inverse permutation
+  CHECK_THROWS_WITH_AS(channel_shuffle(x, 4), "channel_shuffle: 4 groups of the 6 channels of [N, 6, 1, 2]; expected a divisor",
+                       Error);
+  CHECK_THROWS_WITH_AS(channel_shuffle(hand.input({6, 1}, counted(12), 1), 2),
+                       "channel_shuffle: x is [6, N], expected [N, channels, ...] with the batch first", Error);
+}
+
 }  // namespace safer::test
