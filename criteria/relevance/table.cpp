@@ -1,6 +1,7 @@
 #include "criteria/relevance/table.h"
 
 #include "criteria/names.h"
+#include "criteria/relevance/gradcampp.h"
 #include "criteria/relevance/gradient.h"
 #include "criteria/relevance/weight.h"
 #include "criteria/relevance/weight_x_gradient.h"
@@ -12,6 +13,7 @@ constexpr const Criterion* criterion_table[] = {
     &weight_criterion,
     &gradient_criterion,
     &weight_x_gradient_criterion,
+    &gradcampp_criterion,
 };
 
 constexpr Preset preset_table[] = {

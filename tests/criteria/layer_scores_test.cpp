@@ -109,8 +109,10 @@ TEST_CASE("criteria with equal needs share sums") {
     CHECK(LayerScores::distinct_needs(request).empty());
     request.criteria = {&find_criterion("weight")};
     CHECK(LayerScores::distinct_needs(request).empty());
-    request.criteria.assign(criteria().begin(), criteria().end());
+    request.criteria = {&find_criterion("gradient"), &find_criterion("weight-x-gradient")};
     CHECK(LayerScores::distinct_needs(request).size() == 1);
+    request.criteria.push_back(&find_criterion("gradcam++"));
+    CHECK(LayerScores::distinct_needs(request).size() == 2);
   }
 }
 
