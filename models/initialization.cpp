@@ -15,6 +15,12 @@ void fill(std::span<float> values, Draw draw) {
   std::ranges::generate(values, [&] { return static_cast<float>(draw()); });
 }
 
+/// Gains of norms, and the variances that batch norms divide by.
+bool starts_at_one(const ParameterSpec& spec) {
+  return (spec.role == Role::norm && spec.name.ends_with("weight")) ||
+         (spec.role == Role::buffer && spec.name.ends_with("running_var"));
+}
+
 void draw_weight(std::span<float> values, const ParameterSpec& spec, Initialization distribution, Random random) {
   const double outputs = static_cast<double>(spec.shape[spec.output_axis]);
   const double inputs = static_cast<double>(spec.shape.size()) / outputs;
@@ -35,7 +41,7 @@ void initialize(Parameters& parameters, Initialization distribution, std::uint64
     else if (spec.role == Role::embedding)
       fill(values, [&] { return embedding_deviation * random.normal(); });
     else
-      std::ranges::fill(values, spec.role == Role::norm && spec.name.ends_with("weight") ? 1.0f : 0.0f);
+      std::ranges::fill(values, starts_at_one(spec) ? 1.0f : 0.0f);
   }
 }
 

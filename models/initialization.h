@@ -12,8 +12,9 @@ enum class Initialization {
   glorot_uniform  // between -sqrt(6 / (fan_in + fan_out)) and + that (Glorot & Bengio 2010), as Keras does
 };
 
-/// Draws every weight from `distribution`, embeddings from a normal distribution of deviation 0.02; biases and shifts are 0, gains
-/// 1. Each parameter's numbers depend on the seed and its name only, so that layers do not influence each other.
+/// Draws every weight from `distribution`, embeddings from a normal distribution of deviation 0.02; biases, shifts and running
+/// means are 0, gains and running variances 1. Each parameter's numbers depend on the seed and its name only, so that layers do
+/// not influence each other.
 void initialize(Parameters& parameters, Initialization distribution, std::uint64_t seed);
 
 }  // namespace safer

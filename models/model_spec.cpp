@@ -3,120 +3,96 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "engine/error.h"
-#include "models/data/dataset.h"
 #include "models/data/moons.h"
 #include "models/formats/safetensors.h"
+#include "models/image_networks.h"
+#include "models/initialization.h"
+#include "models/moons_spec.h"
 #include "models/spec.h"
 
 namespace safer {
 namespace {
 
-constexpr std::string_view metadata_key = "model";
-constexpr std::array<std::string_view, 2> initialization_names = {"he", "glorot"};  // by Initialization
 constexpr std::int64_t training_points = 2000;
 constexpr double training_noise = 0.1;
 
-bool has_blocks(MoonsFamily family) { return family == MoonsFamily::skip || family == MoonsFamily::skip_sd; }
+std::string_view name_of(std::string_view model) { return take_until(':', model); }
 
-MoonsFamily find_family(std::string_view model, std::string_view name) {
-  const auto found = std::ranges::find(moons_names, name);
-  if (found != moons_names.end()) return static_cast<MoonsFamily>(found - moons_names.begin());
+/// The usual network of images called so; nullptr for a moons network. Throws Error for any other name.
+const ImageNetwork* find_image_network(std::string_view model) {
+  const std::string_view name = name_of(model);
+  if (std::ranges::find(moons_names, name) != moons_names.end()) return nullptr;
+  const auto found = std::ranges::find(image_networks(), name, &ImageNetwork::name);
+  if (found != image_networks().end()) return &*found;
   if (name.ends_with(".onnx"))
-    throw Error("model '{}': this version does not read ONNX files; choose one of: {}", model, fmt::join(moons_names, ", "));
-  throw Error("unknown model '{}'; choose one of: {}", name, fmt::join(moons_names, ", "));
+    throw Error("model '{}': this version does not read ONNX files; choose one of: {}", model, fmt::join(model_names(), ", "));
+  throw Error("unknown model '{}'; choose one of: {}", name, fmt::join(model_names(), ", "));
 }
 
-/// `options` with what `model` says put over it.
-MoonsOptions merge(std::string_view model, MoonsOptions options) {
+/// The seed of an image network's initial weights.
+std::uint64_t seed_of(std::string_view model) {
+  constexpr std::array<std::string_view, 1> keys = {"seed"};
   std::string_view rest = model;
-  options.family = find_family(model, take_until(':', rest));
-  std::vector<std::string_view> keys = {"depth", "width", "init", "seed"};
-  if (has_blocks(options.family)) keys.push_back("layers");
-  const SpecOptions given(fmt::format("model '{}'", model), rest, keys);
-  options.depth = given.number<std::int64_t>("depth", "a number of layers").value_or(options.depth);
-  options.seed = given.number<std::uint64_t>("seed", "a number from 0 to 2^64-1").value_or(options.seed);
-  options.block_layers = given.number<int>("layers", "1 or 2").value_or(options.block_layers);
-  if (const auto widths = given.numbers("width", "a number, or one a layer with '-' between them"); !widths.empty())
-    options.widths = widths;
-  if (const auto name = given.text("init")) {
-    const auto found = std::ranges::find(initialization_names, *name);
-    if (found == initialization_names.end()) given.fail("init", *name, "he or glorot");
-    options.initialization = static_cast<Initialization>(found - initialization_names.begin());
-  }
-  return options;
+  take_until(':', rest);
+  return SpecOptions(fmt::format("model '{}'", model), rest, keys)
+      .number<std::uint64_t>("seed", "a number from 0 to 2^64-1")
+      .value_or(1);
 }
 
-Metadata metadata_of(const MoonsOptions& options) { return {{std::string(metadata_key), model_text(options)}}; }
-
-Network build(const MoonsOptions& options) {
-  Network network = make_moons_network(options);
-  network.metadata = metadata_of(options);
-  return network;
-}
-
-/// What the file says about its network, with `model` put over it; they must agree on the sizes.
-MoonsOptions options_for(std::string_view model, const std::filesystem::path& path, const Metadata& metadata) {
-  const auto found = metadata.find(std::string(metadata_key));
-  if (found == metadata.end()) return parse_model(model);
-  const MoonsOptions in_file = [&] {
-    try {
-      return parse_model(found->second);
-    } catch (const Error& error) {
-      throw Error("{}: metadata '{}': {}", path.string(), metadata_key, error.what());
-    }
-  }();
-  const MoonsOptions wanted = merge(model, in_file);
-  const auto must_agree = [&](bool agree, std::string_view what) {
-    if (!agree)
-      throw Error("{}: these are weights of '{}', which differs from '{}' in {}", path.string(), found->second, model, what);
-  };
-  must_agree(wanted.family == in_file.family, "its name");
-  must_agree(wanted.depth == in_file.depth, "depth");
-  must_agree(wanted.block_layers == in_file.block_layers, "layers");
-  must_agree(moons_widths(wanted) == moons_widths(in_file), "width");
-  return wanted;
+std::string origins(std::string_view name) {
+  std::vector<std::string_view> all;
+  for (const ImageNetwork& network : image_networks())
+    if (network.name == name) all.push_back(network.origin);
+  return fmt::format("{}", fmt::join(all, ", or of "));
 }
 
 Network load(std::string_view model, const std::filesystem::path& path) {
-  const Safetensors file = read_safetensors(path);
-  const MoonsOptions options = options_for(model, path, file.metadata);
-  Network network = record_moons_network(options);
-  network.metadata = metadata_of(options);
-  // The sizes may come from the file: it must be as large as what is allocated for it.
-  std::int64_t needed = 0, held = 0;
-  for (int id = 0; id < network.tape.parameters()->size(); ++id) needed += (*network.tape.parameters())[id].shape.size();
-  for (const NamedTensor& tensor : file.tensors) held += tensor.value.size();
-  if (needed > held)
-    throw Error("{}: {} numbers, '{}' has {} parameters; give the network's own depth and width", path.string(), held,
-                model_text(options), needed);
-  network.parameters = Parameters(network.tape.parameters());
-  load_parameters(file, path.string(), network.parameters);
+  const ImageNetwork* image = find_image_network(model);
+  if (image) seed_of(model);
+  Safetensors file = read_safetensors(path);
+  const auto said = file.metadata.find(std::string(model_key));
+  if (said != file.metadata.end() && name_of(said->second) != name_of(model))
+    throw Error("{}: these are weights of '{}', which differs from '{}' in its name", path.string(), said->second, model);
+  if (!image) return load_moons(model, file, path.string());
+  Network network = load_image_network(image->name, std::move(file), path.string());
+  network.metadata = {{std::string(model_key), network.name}};
   return network;
 }
 
 }  // namespace
 
-MoonsOptions parse_model(std::string_view model) { return merge(model, {}); }
-
-std::span<const std::string_view> model_names() { return moons_names; }
-
-std::string model_text(const MoonsOptions& options) {
-  const std::size_t family = static_cast<std::size_t>(options.family);
-  const std::vector<std::int64_t> widths = options.widths.empty() ? std::vector{default_width(options.family)} : options.widths;
-  return fmt::format("{}:depth={},width={}{},init={},seed={}", moons_names[family], options.depth, fmt::join(widths, "-"),
-                     has_blocks(options.family) ? fmt::format(",layers={}", options.block_layers) : "",
-                     initialization_names[static_cast<std::size_t>(options.initialization)], options.seed);
+std::span<const std::string_view> model_names() {
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> all(moons_names.begin(), moons_names.end());
+    for (const ImageNetwork& network : image_networks())
+      if (all.back() != network.name) all.push_back(network.name);
+    return all;
+  }();
+  return names;
 }
 
-Network untrained_model(std::string_view model) { return build(parse_model(model)); }
+Network untrained_model(std::string_view model) {
+  const ImageNetwork* image = find_image_network(model);
+  if (!image) return untrained_moons(parse_moons(model));
+  const std::uint64_t seed = seed_of(model);
+  Network network = record_image_network(*image);
+  network.parameters = Parameters(network.tape.parameters());
+  initialize(network.parameters, Initialization::he_normal, seed);
+  network.metadata = {{std::string(model_key), network.name}};
+  return network;
+}
 
 Network load_model(std::string_view model, const std::optional<std::filesystem::path>& weights,
                    const std::function<void(const TrainProgress&)>& progress) {
   if (weights) return load(model, *weights);
-  const MoonsOptions options = parse_model(model);
-  Network network = build(options);
+  if (const ImageNetwork* image = find_image_network(model))
+    throw Error("{}: only moons networks train themselves; give --weights FILE.safetensors with the parameter names of {}",
+                image->name, origins(image->name));
+  const MoonsOptions options = parse_moons(model);
+  Network network = untrained_moons(options);
   train(network, make_moons(training_points, training_noise, 0), {.seed = options.seed, .progress = progress});
   return network;
 }

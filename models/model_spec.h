@@ -4,10 +4,9 @@
 #include <functional>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
-#include "models/moons.h"
+#include "models/network.h"
 #include "models/training.h"
 
 namespace safer {
@@ -15,24 +14,16 @@ namespace safer {
 /// The MODEL of a command without one.
 constexpr std::string_view default_model = "moons-vanilla";
 
-/// A built-in network as named on the command line: NAME[:key=value,...] with the keys
-///   depth=N   hidden layers or blocks
-///   width=N   of all layers, or width=N-N-... one a layer (moons-vanilla)
-///   layers=N  dense layers of a block's branch, 1 or 2 (moons-skip, moons-skip-sd)
-///   init=he|glorot
-///   seed=N    of the initial weights and of training
-/// Throws Error, naming what there is, for an unknown name, key or value, and for ONNX files, which this version does not read.
-MoonsOptions parse_model(std::string_view model);
-/// The names that parse_model() knows.
+/// A built-in network as named on the command line: NAME[:key=value,...]. The keys of moons networks are in models/moons_spec.h;
+/// networks of images (models/image_networks.h) have seed=N, of the initial weights. The functions below throw Error, naming what
+/// there is, for an unknown name, key or value, and for ONNX files, which this version does not read.
 std::span<const std::string_view> model_names();
-/// The inverse: every key written out. It is what a file of weights says about its network, under "model".
-std::string model_text(const MoonsOptions& options);
 
 /// The network with initial weights.
 Network untrained_model(std::string_view model);
-/// The network with the weights in `weights`, or, without a file, trained on the spot on moons data, whose points are those of
-/// "moons:n=2000,noise=0.1,seed=0" (a fraction of a second). The sizes that `model` leaves out are taken from the file. Throws
-/// Error when file and `model` disagree, naming the key or the tensor.
+/// The network with the weights in `weights`. Without a file, a moons network is trained on the spot on the points of
+/// "moons:n=2000,noise=0.1,seed=0" (a fraction of a second). Throws Error when file and `model` disagree, naming the key or the
+/// tensor, and for networks of images without a file, saying whose weights there are.
 Network load_model(std::string_view model, const std::optional<std::filesystem::path>& weights = std::nullopt,
                    const std::function<void(const TrainProgress&)>& progress = nullptr);
 /// Writes the weights as safetensors, with the metadata that load_model() needs.

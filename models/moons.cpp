@@ -6,11 +6,10 @@
 #include "engine/ops/activation.h"
 #include "engine/ops/attention.h"
 #include "engine/ops/elementwise.h"
-#include "engine/ops/linear.h"
-#include "engine/ops/norm.h"
 #include "engine/ops/random_ops.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/shape_ops.h"
+#include "models/layers.h"
 
 namespace safer {
 namespace {
@@ -18,58 +17,40 @@ namespace {
 constexpr std::int64_t coordinates = 2, classes = 2, most_layers = 100, widest = 1024;
 constexpr double last_survival = 0.5;  // of the last block of skip_sd
 
-/// y = W x + b with new parameters name.weight: [out, in] and name.bias: [out].
-Var dense(Var x, std::int64_t out, std::string_view name) {
-  Tape& tape = x.tape();
-  const auto scope = tape.scope(name);
-  const std::int64_t in = x.shape()[x.shape().rank() - 1];
-  const Var W = tape.parameter({.name = "weight", .shape = {out, in}});
-  const Var b = tape.parameter({.name = "bias", .shape = {out}, .role = Role::bias});
-  return linear(x, W, b);
-}
-
-Var norm(Var x, std::string_view name) {
-  Tape& tape = x.tape();
-  const auto scope = tape.scope(name);
-  const std::int64_t d = x.shape()[x.shape().rank() - 1];
-  const Var gamma = tape.parameter({.name = "weight", .shape = {d}, .role = Role::norm});
-  const Var beta = tape.parameter({.name = "bias", .shape = {d}, .role = Role::norm});
-  return layer_norm(x, gamma, beta);
-}
-
 Var vanilla(Var x, std::span<const std::int64_t> widths) {
-  for (std::size_t i = 0; i < widths.size(); ++i) x = relu(dense(x, widths[i], fmt::format("layers.{}", i)));
-  return dense(x, classes, "head");
+  for (std::size_t i = 0; i < widths.size(); ++i) x = relu(linear_layer(x, widths[i], fmt::format("layers.{}", i)));
+  return linear_layer(x, classes, "head");
 }
 
 Var skip(Var x, const MoonsOptions& options, std::int64_t d) {
-  Var h = dense(x, d, "stem");
+  Var h = linear_layer(x, d, "stem");
   for (std::int64_t i = 1; i <= options.depth; ++i) {
     const auto scope = x.tape().scope(fmt::format("blocks.{}", i - 1));
     Var branch = h;
-    for (int layer = 0; layer < options.block_layers; ++layer) branch = relu(dense(branch, d, fmt::format("dense{}", layer + 1)));
+    for (int layer = 0; layer < options.block_layers; ++layer)
+      branch = relu(linear_layer(branch, d, fmt::format("dense{}", layer + 1)));
     if (options.family == MoonsFamily::skip_sd) {
       const double way = static_cast<double>(i) / static_cast<double>(options.depth);
       branch = stochastic_depth(branch, 1 - way * (1 - last_survival), /*per_sample=*/true);
     }
     h = h + branch;
   }
-  return dense(h, classes, "head");
+  return linear_layer(h, classes, "head");
 }
 
 /// Each sample owns a row a token: x: [N, 2] -> tokens [N, 2, d].
 Var transformer(Var x, std::int64_t depth, std::int64_t d) {
   Tape& tape = x.tape();
-  Var h = dense(reshape(x, {1, coordinates, 1}), d, "embed");
+  Var h = linear_layer(reshape(x, {1, coordinates, 1}), d, "embed");
   h = h + tape.parameter({.name = "positions", .shape = {coordinates, d}, .role = Role::embedding});
   for (std::int64_t i = 0; i < depth; ++i) {
     const auto scope = tape.scope(fmt::format("blocks.{}", i));
-    const Var n = norm(h, "norm1");
-    const Var q = dense(n, d, "attention.q"), k = dense(n, d, "attention.k"), v = dense(n, d, "attention.v");
-    h = h + dense(attention(q, k, v, {.heads = moons_heads}), d, "attention.out");
-    h = h + dense(gelu(dense(norm(h, "norm2"), 2 * d, "mlp.fc1")), d, "mlp.fc2");
+    const Var n = layer_norm_layer(h, "norm1");
+    const Var q = linear_layer(n, d, "attention.q"), k = linear_layer(n, d, "attention.k"), v = linear_layer(n, d, "attention.v");
+    h = h + linear_layer(attention(q, k, v, {.heads = moons_heads}), d, "attention.out");
+    h = h + linear_layer(gelu(linear_layer(layer_norm_layer(h, "norm2"), 2 * d, "mlp.fc1")), d, "mlp.fc2");
   }
-  return dense(mean(h, {1}), classes, "head");
+  return linear_layer(mean(h, {1}), classes, "head");
 }
 
 }  // namespace

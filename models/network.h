@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/tape/tape.h"
+#include "models/data/pixels.h"
 
 namespace safer {
 
@@ -16,6 +17,7 @@ struct Network {
   ValueId logits = no_value;  // [N, classes]
   Parameters parameters = {};
   std::map<std::string, std::string> metadata = {};  // what a file of its weights must say so that the network can be built again
+  PixelScaling pixels = {};                          // what it reads in place of the pixels of images
 
   const Shape& sample_shape() const { return tape.node(input).type.shape; }  // of one sample, with a leading 1: [1, 3, 32, 32]
   std::int64_t classes() const { return tape.node(logits).type.shape[1]; }

@@ -21,8 +21,9 @@ int evaluate(std::span<const char* const> args, std::ostream& out, std::ostream&
   const Arguments given(usage, args);
   if (given.wants_help()) return out << given.help(), 0;
   const Common common = common_options(given, log);
-  const Dataset data = load_dataset(given, Split::test);
+  check_data_argument(given);
   const Network network = load_network(given, common, log);
+  const Dataset data = load_dataset(given, network, Split::test);
   const Evaluation found = safer::evaluate(network, data);
 
   if (common.format == Format::json) {

@@ -1,6 +1,6 @@
 #include "tools/inputs.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <optional>
@@ -11,11 +11,19 @@
 namespace safer::commands {
 
 std::string input_help() {
-  return fmt::format(
-      "\nMODEL is one of {} (default: {}), followed by\n"
-      "':depth=4,width=32,seed=1' and the like where it is to differ from the default.\n"
-      "DATA is one of {}.\n",
-      fmt::join(model_names(), ", "), default_model, data_choices);
+  constexpr std::size_t widest = 110;
+  std::string text = "\nMODEL is one of";
+  std::size_t column = text.size();
+  for (const std::string_view name : model_names()) {
+    const bool last = name == model_names().back();
+    const bool fits = column + name.size() + 2 <= widest;
+    text += fmt::format("{}{}{}", fits ? " " : "\n", name, last ? "" : ",");
+    column = (fits ? column : 0) + name.size() + 2;
+  }
+  return text +
+         fmt::format(
+             " (default: {}).\nmoons networks may be followed by ':depth=4,width=32,seed=1' and the like.\nDATA is one of {}.\n",
+             default_model, data_choices);
 }
 
 std::string model_argument(const Arguments& given) {
@@ -29,6 +37,12 @@ Network load_network(const Arguments& given, const Common& common, std::ostream&
   return load_model(model_argument(given), weights, [&](const TrainProgress& now) { progress(now.step, now.steps); });
 }
 
-Dataset load_dataset(const Arguments& given, Split split) { return load_data(given.required("data"), split); }
+void check_data_argument(const Arguments& given) {
+  parse_data(given.text("data").empty() ? given.required("data") : given.text("data"));
+}
+
+Dataset load_dataset(const Arguments& given, const Network& network, Split split, const Subset& subset) {
+  return load_data(given.text("data"), split, subset, network.pixels);
+}
 
 }  // namespace safer::commands

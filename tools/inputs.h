@@ -12,7 +12,7 @@ namespace safer::commands {
 // MODEL, --weights and --data: what a command works on.
 
 inline constexpr Option weights_option = {"weights", "FILE.safetensors",
-                                          "weights of a built-in network; without them it trains itself on the spot"};
+                                          "weights of a built-in network; without them a moons network trains itself"};
 inline constexpr Option data_option = {"data", "DATA", "what the network reads (see below)"};
 
 /// What MODEL and DATA may be, for the help.
@@ -21,10 +21,12 @@ std::string input_help();
 /// MODEL, or the default network where it was left out.
 std::string model_argument(const Arguments& given);
 
-/// The network, with the weights of --weights or trained on the spot.
+/// The network, with the weights of --weights or trained on the spot. Throws Error for a network that does neither.
 Network load_network(const Arguments& given, const Common& common, std::ostream& log);
 
-/// The samples of --data. Throws UsageError when the option is missing.
-Dataset load_dataset(const Arguments& given, Split split);
+/// Throws UsageError when --data is missing and Error when it is none, so that this need not wait for a network that trains itself.
+void check_data_argument(const Arguments& given);
+/// The samples of --data, scaled as the network reads them.
+Dataset load_dataset(const Arguments& given, const Network& network, Split split, const Subset& subset = {});
 
 }  // namespace safer::commands

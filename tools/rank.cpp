@@ -90,7 +90,8 @@ void write_relevance(const std::filesystem::path& path, const RankResult& result
 }
 
 /// Where the network and its data come from, in words.
-std::string description(const Arguments& given, const Network& network, const std::string& data) {
+std::string description(const Arguments& given, const Network& network) {
+  const std::string data = given.text("data");
   const auto model = network.metadata.find("model");
   std::string text = "model " + (model == network.metadata.end() ? network.name : model->second);
   if (given.has("weights")) return fmt::format("{}, weights {}\ndata {}\n", text, given.text("weights"), data);
@@ -128,10 +129,10 @@ int rank(std::span<const char* const> args, std::ostream& out, std::ostream& log
   const Common common = common_options(given, log);
   RankOptions chosen = rank_options(given);
   const std::int64_t samples = given.integer("samples", 1, std::numeric_limits<std::int64_t>::max());
-  const std::string data = given.text("data");
+  check_data_argument(given);
 
-  const Dataset calibration = load_data(data, Split::calibration, {samples, chosen.seed});
   const Network network = load_network(given, common, log);
+  const Dataset calibration = load_dataset(given, network, Split::calibration, {samples, chosen.seed});
   chosen.labels = calibration.labels;
   RankResult result;
   {
@@ -146,7 +147,7 @@ int rank(std::span<const char* const> args, std::ostream& out, std::ostream& log
   else if (common.format == Format::csv)
     print_rankings_csv(out, result.reports);
   else
-    print(out, description(given, network, data), result.reports);
+    print(out, description(given, network), result.reports);
   return 0;
 }
 

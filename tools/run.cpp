@@ -27,8 +27,9 @@ int run(std::span<const char* const> args, std::ostream& out, std::ostream& log)
   if (given.wants_help()) return out << given.help(), 0;
   const Common common = common_options(given, log);
   const std::string file = given.required("out");
-  const Dataset data = load_dataset(given, Split::test);
+  check_data_argument(given);
   const Network network = load_network(given, common, log);
+  const Dataset data = load_dataset(given, network, Split::test);
   const Tensor outputs = predict(network, data.inputs);
   write_npy(file, outputs);
 

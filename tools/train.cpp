@@ -70,8 +70,9 @@ int train(std::span<const char* const> args, std::ostream& out, std::ostream& lo
   const Common common = common_options(given, log);
   TrainOptions chosen = train_options(given);
   const std::string file = given.required("out");
-  const Dataset data = load_dataset(given, Split::training);
+  check_data_argument(given);
   Network network = given.has("weights") ? load_network(given, common, log) : untrained_model(model_argument(given));
+  const Dataset data = load_dataset(given, network, Split::training);
   std::vector<double> losses;
   {
     Progress progress(log, common.progress, "training");

@@ -8,7 +8,7 @@
 namespace safer {
 namespace {
 
-constexpr std::int64_t records = 10000, pixels = 3 * 32 * 32, record_bytes = 1 + pixels;
+constexpr std::int64_t records = 10000, record_bytes = 1 + 3 * 32 * 32;
 
 std::vector<std::byte> read_batch(const std::filesystem::path& path) {
   std::vector<std::byte> bytes = read_file(path);
@@ -20,7 +20,7 @@ std::vector<std::byte> read_batch(const std::filesystem::path& path) {
 
 }  // namespace
 
-Dataset load_cifar10(const std::filesystem::path& folder, bool test, const Subset& subset) {
+Dataset load_cifar10(const std::filesystem::path& folder, bool test, const Subset& subset, const PixelScaling& pixels) {
   if (!std::filesystem::is_directory(folder))
     throw Error("cifar10: {} is not a folder; expected the one unpacked from cifar-10-binary.tar.gz", folder.string());
   const std::int64_t batches = test ? 1 : 5;
@@ -43,6 +43,7 @@ Dataset load_cifar10(const std::filesystem::path& folder, bool test, const Subse
                           [](std::byte pixel) { return static_cast<float>(std::to_integer<int>(pixel)); });
     }
   }
+  scale_pixels(data.inputs, pixels);
   return data;
 }
 

@@ -53,19 +53,21 @@ Dataset at_most(Dataset data, const Subset& subset) {
 
 std::int64_t usual_size(Split purpose) { return purpose == Split::training ? 2000 : purpose == Split::calibration ? 256 : 1000; }
 
-Dataset load(const MoonsData& moons, Split purpose, const Subset& subset) {
+Dataset load(const MoonsData& moons, Split purpose, const Subset& subset, const PixelScaling&) {
   if (!moons.n) return make_moons(subset.samples > 0 ? subset.samples : usual_size(purpose), moons.noise, moons.seed, purpose);
   return at_most(make_moons(*moons.n, moons.noise, moons.seed, purpose), subset);
 }
 
-Dataset load(const Cifar10Data& cifar10, Split purpose, const Subset& subset) {
+Dataset load(const Cifar10Data& cifar10, Split purpose, const Subset& subset, const PixelScaling& pixels) {
   if (cifar10.split == Split::test && purpose != Split::test)
     throw Error("data 'cifar10:{0}:test': test images are not for {1}; write cifar10:{0} and each purpose gets its own images",
                 cifar10.folder.string(), purpose == Split::training ? "training" : "calibration");
-  return load_cifar10(cifar10.folder, cifar10.split.value_or(purpose) == Split::test, subset);
+  return load_cifar10(cifar10.folder, cifar10.split.value_or(purpose) == Split::test, subset, pixels);
 }
 
-Dataset load(const NpyData& npy, Split, const Subset& subset) { return at_most(load_npy_data(npy.inputs, npy.labels), subset); }
+Dataset load(const NpyData& npy, Split, const Subset& subset, const PixelScaling&) {
+  return at_most(load_npy_data(npy.inputs, npy.labels), subset);
+}
 
 }  // namespace
 
@@ -79,8 +81,8 @@ DataSpec parse_data(std::string_view text) {
               text.ends_with(".npy") ? fmt::format("; perhaps npy:{}", text) : "");
 }
 
-Dataset load_data(std::string_view text, Split purpose, const Subset& subset) {
-  return std::visit([&](const auto& spec) { return load(spec, purpose, subset); }, parse_data(text));
+Dataset load_data(std::string_view text, Split purpose, const Subset& subset, const PixelScaling& pixels) {
+  return std::visit([&](const auto& spec) { return load(spec, purpose, subset, pixels); }, parse_data(text));
 }
 
 }  // namespace safer

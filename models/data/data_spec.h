@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "models/data/dataset.h"
+#include "models/data/pixels.h"
 
 namespace safer {
 
@@ -34,9 +35,9 @@ DataSpec parse_data(std::string_view text);
 /// The samples that a DATA argument stands for when they are used for `purpose`, at most `subset.samples` of them.
 ///   moons    three independent draws: no training or calibration point is a test point
 ///   cifar10  the training batches for training and calibration, the test batch for tests. With :train it is always the former;
-///            :test is refused for training and calibration
+///            :test is refused for training and calibration. Pixels are scaled by `pixels`: pass the network's
 ///   npy      the files as they are, whatever the purpose: give another file to test on
 /// Throws Error when the argument or what it names is not right.
-Dataset load_data(std::string_view text, Split purpose, const Subset& subset = {});
+Dataset load_data(std::string_view text, Split purpose, const Subset& subset = {}, const PixelScaling& pixels = {});
 
 }  // namespace safer

@@ -2,7 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "engine/error.h"
+#include "engine/random.h"
 #include "models/data/moons.h"
 #include "models/evaluation.h"
 #include "models/formats/safetensors.h"
@@ -18,25 +22,40 @@ bool same(const Parameters& a, const Parameters& b) {
   return a.size() == b.size();
 }
 
-constexpr const char* all_names = "moons-vanilla, moons-skip, moons-skip-sd, moons-transformer";
+constexpr const char* all_names =
+    "moons-vanilla, moons-skip, moons-skip-sd, moons-transformer, resnet8, resnet20, resnet32, resnet44, resnet56, resnet18, "
+    "resnet34, resnet50, squeezenet1_1, mobilenet_v1_075, mobilenet_v2, vit_tiny, vit_b_16";
+
+/// Images [n, 3, 32, 32] of random pixels.
+Tensor make_images(std::int64_t n) {
+  Tensor images(DType::f32, {n, 3, 32, 32});
+  Random random(4);
+  for (float& pixel : images.mutable_values<float>()) pixel = static_cast<float>(random.below(256));
+  return images;
+}
 
 }  // namespace
 
-TEST_CASE("model spec: a name and its options") {
-  CHECK(parse_model("moons-vanilla") == MoonsOptions{});
-  CHECK(parse_model("moons-vanilla:") == MoonsOptions{});
-  CHECK(parse_model("moons-vanilla:depth=3,width=8-4-2,seed=18446744073709551615,init=glorot") ==
-        MoonsOptions{
-            .depth = 3, .widths = {8, 4, 2}, .initialization = Initialization::glorot_uniform, .seed = 18446744073709551615u});
-  CHECK(parse_model("moons-skip-sd:layers=2,width=24") ==
-        MoonsOptions{.family = MoonsFamily::skip_sd, .widths = {24}, .block_layers = 2});
-  for (const std::string_view name : model_names()) {
-    CHECK(untrained_model(name).name == name);
-    CHECK(untrained_model(model_text(parse_model(name))).name == name);
+TEST_CASE("model spec: every name has a network") {
+  CHECK(std::ranges::find(model_names(), default_model) != model_names().end());
+  for (const char* name :
+       {"moons-vanilla", "moons-transformer", "resnet8", "resnet20", "resnet32", "resnet44", "resnet56", "resnet18", "resnet34",
+        "resnet50", "squeezenet1_1", "mobilenet_v1_075", "mobilenet_v2", "vit_tiny", "vit_b_16"})
+    CHECK(std::ranges::count(model_names(), std::string_view(name)) == 1);
+  for (const char* name : {"moons-skip", "moons-skip-sd", "resnet8", "mobilenet_v2"}) {
+    const Network network = untrained_model(name);
+    CHECK(network.name == name);
+    CHECK(network.parameters.size() == network.tape.parameters()->size());
   }
-  for (const char* text :
-       {"moons-vanilla:depth=3,width=8-4-2,init=glorot,seed=7", "moons-skip:depth=2,width=24,layers=2,init=he,seed=1"})
-    CHECK(model_text(parse_model(text)) == text);
+}
+
+TEST_CASE("model spec: initial weights of networks of images follow their seed and let signals through") {
+  const Network one = untrained_model("resnet8"), other = untrained_model("resnet8:seed=2");
+  CHECK(same(one.parameters, untrained_model("resnet8:seed=1").parameters));
+  CHECK_FALSE(same(one.parameters, other.parameters));
+  const Tensor logits = predict(one, make_images(2));
+  for (const float value : logits.values<float>()) CHECK(std::isfinite(value));
+  CHECK(logits.values<float>()[0] != logits.values<float>()[10]);
 }
 
 TEST_CASE("model spec: every mistake has its answer") {
@@ -45,21 +64,9 @@ TEST_CASE("model spec: every mistake has its answer") {
   };
   refuse("", fmt::format("unknown model ''; choose one of: {}", all_names));
   refuse("moons", fmt::format("unknown model 'moons'; choose one of: {}", all_names));
-  refuse("resnet8:depth=2", fmt::format("unknown model 'resnet8'; choose one of: {}", all_names));
+  refuse("resnet9:depth=2", fmt::format("unknown model 'resnet9'; choose one of: {}", all_names));
   refuse("net.onnx", fmt::format("model 'net.onnx': this version does not read ONNX files; choose one of: {}", all_names));
-  refuse("moons-vanilla:dept=3", "model 'moons-vanilla:dept=3': unknown option 'dept'; choose one of: depth, width, init, seed");
-  refuse("moons-vanilla:layers=2",
-         "model 'moons-vanilla:layers=2': unknown option 'layers'; choose one of: depth, width, init, seed");
-  refuse("moons-skip:x=2", "model 'moons-skip:x=2': unknown option 'x'; choose one of: depth, width, init, seed, layers");
-  refuse("moons-skip:depth=2,depth=3", "model 'moons-skip:depth=2,depth=3': depth is given twice");
-  refuse("moons-vanilla:depth=two", "model 'moons-vanilla:depth=two': depth is 'two', expected a number of layers");
-  refuse("moons-vanilla:depth", "model 'moons-vanilla:depth': depth is '', expected a number of layers");
-  refuse("moons-vanilla:seed=-1", "model 'moons-vanilla:seed=-1': seed is '-1', expected a number from 0 to 2^64-1");
-  refuse("moons-vanilla:init=zero", "model 'moons-vanilla:init=zero': init is 'zero', expected he or glorot");
-  for (const char* width : {"8-", "-8", "8--8", "", "8.5"})
-    refuse(fmt::format("moons-vanilla:width={}", width).c_str(),
-           fmt::format("model 'moons-vanilla:width={0}': width is '{1}', expected a number, or one a layer with '-' between them",
-                       width, std::string_view(width) == "-8" || std::string_view(width) == "8--8" ? "" : width));
+  refuse("resnet8:depth=2", "model 'resnet8:depth=2': unknown option 'depth'; choose one of: seed");
   refuse("moons-vanilla:depth=0", "moons-vanilla: depth 0; expected 1 to 100");
 }
 
@@ -123,4 +130,26 @@ TEST_CASE("model spec: weights and MODEL must agree") {
          "network's own depth and width");
   save_parameters(file, saved.parameters, {{"model", "moons-skip:depth=many"}});
   refuse("moons-skip", "metadata 'model': model 'moons-skip:depth=many': depth is 'many', expected a number of layers");
+}
+
+TEST_CASE("model spec: a network of images needs weights that others trained, and keeps its own") {
+  CHECK_THROWS_WITH_AS(
+      load_model("resnet20"),
+      "resnet20: only moons networks train themselves; give --weights FILE.safetensors with the parameter names of "
+      "akamaster/pytorch_resnet_cifar10",
+      Error);
+  CHECK_THROWS_WITH_AS(load_model("mobilenet_v2"), doctest::Contains("of TensorFlow, batch norms folded, or of torchvision"),
+                       Error);
+  const TemporaryFolder folder;
+  const auto file = folder / "w.safetensors";
+  const Network saved = untrained_model("resnet8:seed=7");
+  save_model(saved, file);
+  const Network loaded = load_model("resnet8", file);
+  CHECK(same(loaded.parameters, saved.parameters));
+  CHECK(loaded.metadata == saved.metadata);
+  CHECK_THROWS_WITH_AS(
+      load_model("resnet20", file),
+      fmt::format("{}: these are weights of 'resnet8', which differs from 'resnet20' in its name", file.string()).c_str(), Error);
+  CHECK_THROWS_AS(load_model("moons-vanilla", file), Error);
+  CHECK_THROWS_AS(load_model("resnet8:width=3", file), Error);
 }

@@ -1,0 +1,92 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "engine/error.h"
+#include "models/data/data_spec.h"
+#include "models/evaluation.h"
+#include "models/formats/safetensors.h"
+#include "models/model_spec.h"
+#include "tests/shared_data.h"
+
+// Networks that others trained, against the logits that PyTorch gives for them.
+
+using namespace safer;
+
+namespace {
+
+struct Pretrained {
+  const char *model, *file;
+  std::int64_t parameters;  // without running statistics, as the data's README counts them
+};
+constexpr Pretrained cifar_networks[] = {{"resnet8", "cifar10_resnet8_mlperf_tiny", 78186},
+                                         {"resnet20", "cifar10_resnet20", 269722},
+                                         {"resnet32", "cifar10_resnet32", 464154},
+                                         {"resnet44", "cifar10_resnet44", 658586},
+                                         {"resnet56", "cifar10_resnet56", 853018}};
+constexpr Pretrained imagenet_networks[] = {{"squeezenet1_1", "imagenet_squeezenet1_1", 1235496},
+                                            {"mobilenet_v1_075", "imagenet_mobilenet_v1_075", 2585560},
+                                            {"mobilenet_v2", "imagenet_mobilenet_v2_tf", 3487816},
+                                            {"vit_tiny", "imagenet_vit_tiny_patch16_224", 5717416}};
+
+const Tensor& find(const Safetensors& file, const std::string& name) {
+  for (const NamedTensor& tensor : file.tensors)
+    if (tensor.name == name) return tensor.value;
+  throw Error("no tensor is called '{}'", name);
+}
+
+/// The largest difference relative to the largest expected number.
+double difference(const Tensor& found, const Tensor& expected) {
+  REQUIRE(found.shape() == expected.shape());
+  double off = 0, largest = 0;
+  for (std::int64_t i = 0; i < found.size(); ++i) {
+    const double y = double{found.values<float>()[static_cast<std::size_t>(i)]};
+    const double want = double{expected.values<float>()[static_cast<std::size_t>(i)]};
+    off = std::isnan(y) ? y : std::max(off, std::abs(y - want));
+    largest = std::max(largest, std::abs(want));
+  }
+  return off / largest;
+}
+
+void check(const Pretrained& pretrained, const std::filesystem::path& models, const Safetensors& reference, const auto& inputs) {
+  INFO(pretrained.file);
+  const Network network = load_model(pretrained.model, models / (std::string(pretrained.file) + ".safetensors"));
+  std::int64_t parameters = 0;
+  for (int id = 0; id < network.parameters.size(); ++id)
+    if (network.parameters.spec(id).role != Role::buffer) parameters += network.parameters[id].size();
+  CHECK(parameters == pretrained.parameters);
+  CHECK(difference(predict(network, inputs(network)), find(reference, std::string("logits.") + pretrained.file)) <= 1e-3);
+}
+
+}  // namespace
+
+TEST_CASE("pretrained: the CIFAR-10 networks give the logits that PyTorch gives") {
+  const auto models = test::shared_data("models");
+  const auto images = test::cifar10_folder("test_batch.bin");
+  if (!models || !images) {
+    MESSAGE("skipped: SAFER_DATA has no models, or neither it nor SAFER_CACHE cifar10/test_batch.bin");
+    return;
+  }
+  const Safetensors reference = read_safetensors(*models / "reference_logits.safetensors");
+  for (const Pretrained& pretrained : cifar_networks)
+    check(pretrained, *models, reference, [&](const Network& network) {
+      return load_data("cifar10:" + images->string(), Split::test, {}, network.pixels).slice(0, 32).inputs;
+    });
+}
+
+TEST_CASE("pretrained: the ImageNet networks give the logits that PyTorch gives") {
+  const auto models = test::shared_data("models");
+  if (!models) {
+    MESSAGE("skipped: SAFER_DATA has no models");
+    return;
+  }
+  const Safetensors reference = read_safetensors(*models / "reference_logits.safetensors");
+  for (const Pretrained& pretrained : imagenet_networks)
+    check(pretrained, *models, reference, [&](const Network& network) {
+      Tensor photos = find(reference, "imagenet_inputs_u8").to(DType::f32);
+      scale_pixels(photos, network.pixels);
+      return photos;
+    });
+}
