@@ -90,10 +90,10 @@ TEST_CASE("image networks: parameters are called as in the files of those who tr
        {"class_token", "encoder.pos_embedding", "encoder.layers.encoder_layer_11.self_attention.in_proj_weight",
         "encoder.layers.encoder_layer_0.mlp.3.bias", "heads.head.weight"}},
   };
-  for (const auto& [name, some] : names) {
-    const Network network = record_image_network(find(name, ""));
-    for (const std::string& parameter : some) {
-      INFO(name, " ", parameter);
+  for (const auto& some : names) {
+    const Network network = record_image_network(find(some.first, ""));
+    for (const std::string& parameter : some.second) {
+      INFO(some.first, " ", parameter);
       CHECK(network.tape.parameters()->find(parameter) >= 0);
     }
   }
