@@ -18,7 +18,7 @@ using namespace safer;
 namespace {
 
 struct Pretrained {
-  const char *model, *file;
+  std::string_view model, file;
   std::int64_t parameters;  // without running statistics, as the data's README counts them
 };
 constexpr Pretrained cifar_networks[] = {{"resnet8", "cifar10_resnet8_mlperf_tiny", 78186},
@@ -52,12 +52,12 @@ double difference(const Tensor& found, const Tensor& expected) {
 
 void check(const Pretrained& pretrained, const std::filesystem::path& models, const Safetensors& reference, const auto& inputs) {
   INFO(pretrained.file);
-  const Network network = load_model(pretrained.model, models / (std::string(pretrained.file) + ".safetensors"));
+  const Network network = load_model(pretrained.model, models / fmt::format("{}.safetensors", pretrained.file));
   std::int64_t parameters = 0;
   for (int id = 0; id < network.parameters.size(); ++id)
     if (network.parameters.spec(id).role != Role::buffer) parameters += network.parameters[id].size();
   CHECK(parameters == pretrained.parameters);
-  CHECK(difference(predict(network, inputs(network)), find(reference, std::string("logits.") + pretrained.file)) <= 1e-3);
+  CHECK(difference(predict(network, inputs(network)), find(reference, fmt::format("logits.{}", pretrained.file))) <= 1e-3);
 }
 
 }  // namespace
