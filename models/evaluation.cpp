@@ -11,6 +11,13 @@
 namespace safer {
 namespace {
 
+/// As many samples as can run at once in a moderate amount of memory.
+std::int64_t usual_batch(const Network& network) {
+  constexpr std::int64_t most = 256, bytes = std::int64_t{256} << 20;
+  const Plan one(network.tape, {.batch = 1, .outputs = {network.logits}});
+  return std::clamp<std::int64_t>(bytes / std::max<std::int64_t>(1, static_cast<std::int64_t>(one.bytes())), 1, most);
+}
+
 /// log sum exp(z) - z[label]
 double cross_entropy(std::span<const float> z, std::size_t label) {
   const double largest = std::ranges::max(z);
@@ -42,7 +49,8 @@ void check_labels(const Network& network, const Dataset& data, std::string_view 
 
 Tensor predict(const Network& network, const Tensor& inputs, std::int64_t batch) {
   check_inputs(network, inputs, "predict");
-  if (batch < 1) throw Error("predict: batch of {}; expected at least 1", batch);
+  if (batch < 0) throw Error("predict: batch of {}; expected at least 1, or 0", batch);
+  if (batch == 0) batch = usual_batch(network);
   const std::int64_t samples = inputs.shape()[0], classes = network.classes();
   const std::int64_t sample_size = network.sample_shape().size();
   Tensor logits(DType::f32, {samples, classes});

@@ -14,12 +14,13 @@ struct Evaluation {
   std::int64_t correct = 0, samples = 0;
 };
 
-/// Logits [n, classes] of inputs [n, sample...], computed `batch` samples at a time. Throws Error when the inputs do not fit.
-Tensor predict(const Network& network, const Tensor& inputs, std::int64_t batch = 256);
+/// Logits [n, classes] of inputs [n, sample...], computed `batch` samples at a time; 0: as many, up to 256, as a run has 256 MiB
+/// for. Throws Error when the inputs do not fit.
+Tensor predict(const Network& network, const Tensor& inputs, std::int64_t batch = 0);
 
 /// How well the network does on labelled data, in inference mode. The class is that of the largest logit, the first one of
 /// equals; a sample with a NaN logit is wrong. Throws Error when the data does not fit or has no labels or no samples.
-Evaluation evaluate(const Network& network, const Dataset& data, std::int64_t batch = 256);
+Evaluation evaluate(const Network& network, const Dataset& data, std::int64_t batch = 0);
 
 /// Throws Error unless `inputs` is [n, sample...] of f32 for the network's sample; `who` begins the message.
 void check_inputs(const Network& network, const Tensor& inputs, std::string_view who);

@@ -51,7 +51,7 @@ std::string origins(std::string_view name) {
 
 Network load(std::string_view model, const std::filesystem::path& path) {
   const ImageNetwork* image = find_image_network(model);
-  if (image) seed_of(model);
+  if (image) seed_of(model);  // for its errors: the weights come from the file
   Safetensors file = read_safetensors(path);
   const auto said = file.metadata.find(std::string(model_key));
   if (said != file.metadata.end() && name_of(said->second) != name_of(model))
@@ -72,6 +72,13 @@ std::span<const std::string_view> model_names() {
     return all;
   }();
   return names;
+}
+
+Network record_model(std::string_view model) {
+  const ImageNetwork* image = find_image_network(model);
+  if (!image) return record_moons_network(parse_moons(model));
+  seed_of(model);  // for its errors: no weights are drawn
+  return record_image_network(*image);
 }
 
 Network untrained_model(std::string_view model) {

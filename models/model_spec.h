@@ -19,6 +19,8 @@ constexpr std::string_view default_model = "moons-vanilla";
 /// there is, for an unknown name, key or value, and for ONNX files, which this version does not read.
 std::span<const std::string_view> model_names();
 
+/// The program alone, with an empty set of parameters.
+Network record_model(std::string_view model);
 /// The network with initial weights.
 Network untrained_model(std::string_view model);
 /// The network with the weights in `weights`. Without a file, a moons network is trained on the spot on the points of

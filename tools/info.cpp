@@ -82,12 +82,15 @@ std::vector<Row> parameter_rows(const Tape& tape) {
 }
 
 struct Totals {
-  std::int64_t parameters = 0, ranked = 0, multiply_adds = 0, batch = 1;
-  std::size_t bytes = 0;  // of a run
+  std::int64_t parameters = 0, ranked = 0, buffers = 0, multiply_adds = 0, batch = 1;  // buffers: not among the parameters
+  std::size_t bytes = 0;                                                               // of a run
 };
 
 Totals totals(const Network& network, const std::vector<Row>& rows, std::int64_t batch) {
-  Totals sum{.parameters = network.parameters.elements(), .batch = batch};
+  Totals sum{.batch = batch};
+  const ParameterTable& table = *network.tape.parameters();
+  for (int id = 0; id < table.size(); ++id)
+    (table[id].role == Role::buffer ? sum.buffers : sum.parameters) += table[id].shape.size();
   for (const Row& row : rows) sum.ranked += row.ranked ? row.shape.size() : 0;
   for (ValueId id = 0; id < network.tape.size(); ++id) sum.multiply_adds += multiply_adds(network.tape, id);
   sum.bytes = Plan(network.tape, {.batch = batch, .outputs = {network.logits}}).bytes();
@@ -133,14 +136,15 @@ void print(const Network& network, const std::vector<Row>& rows, const Totals& s
                             {"layers", layers},
                             {"parameters", sum.parameters},
                             {"ranked_parameters", sum.ranked},
+                            {"running_statistics", sum.buffers},
                             {"multiply_adds", sum.multiply_adds},
                             {"memory", {{"batch", sum.batch}, {"bytes", sum.bytes}}},
                             {"kernels", kernels_json()}});
   out << fmt::format("{}: input {}, {} classes, {} operations\n\n", network.name, network.sample_shape(), network.classes(),
                      std::ranges::count(network.tape.nodes(), Node::Kind::op, &Node::kind));
   table.print(out);
-  out << fmt::format("\nparameters     {}, of which {} are weights that can be ranked\n", grouped(sum.parameters),
-                     grouped(sum.ranked))
+  out << fmt::format("\nparameters     {}, of which {} are weights that can be ranked{}\n", grouped(sum.parameters),
+                     grouped(sum.ranked), sum.buffers > 0 ? fmt::format("; {} running statistics", grouped(sum.buffers)) : "")
       << fmt::format("multiply-adds  {} a sample\n", grouped(sum.multiply_adds))
       << fmt::format("memory         {} bytes for a run of {} sample{}, beside the parameters\n",
                      grouped(static_cast<std::int64_t>(sum.bytes)), sum.batch, sum.batch == 1 ? "" : "s")
@@ -154,7 +158,7 @@ int info(std::span<const char* const> args, std::ostream& out, std::ostream& log
   if (given.wants_help()) return out << given.help(), 0;
   const Common common = common_options(given, log);
   const std::int64_t batch = given.integer("batch", 1, 1 << 20);
-  const Network network = given.has("weights") ? load_network(given, common, log) : untrained_model(model_argument(given));
+  const Network network = given.has("weights") ? load_network(given, common, log) : record_model(model_argument(given));
   const std::vector<Row> rows = parameter_rows(network.tape);
   print(network, rows, totals(network, rows, batch), common.format, out);
   return 0;

@@ -9,6 +9,7 @@
 #include "criteria/reduction.h"
 #include "criteria/relevance/table.h"
 #include "engine/ops/target.h"
+#include "models/batch_norm_folding.h"
 #include "models/data/data_spec.h"
 #include "models/evaluation.h"
 #include "models/formats/safetensors.h"
@@ -90,10 +91,11 @@ void write_relevance(const std::filesystem::path& path, const RankResult& result
 }
 
 /// Where the network and its data come from, in words.
-std::string description(const Arguments& given, const Network& network) {
+std::string description(const Arguments& given, const Network& network, bool folded) {
   const std::string data = given.text("data");
   const auto model = network.metadata.find("model");
   std::string text = "model " + (model == network.metadata.end() ? network.name : model->second);
+  if (folded) text += ", batch norms folded";
   if (given.has("weights")) return fmt::format("{}, weights {}\ndata {}\n", text, given.text("weights"), data);
   const Evaluation test = safer::evaluate(network, load_data(default_data, Split::test));
   return fmt::format("{}, trained on the spot to {:.2f} % accuracy on test data\ndata {}\n", text, 100 * test.accuracy, data);
@@ -115,10 +117,11 @@ Json documents(const std::vector<RankReport>& reports) {
 }
 
 /// What was asked for and could not have an effect.
-void print_remarks(std::ostream& log, const Arguments& given, std::int64_t wanted, std::int64_t samples) {
+void print_remarks(std::ostream& log, const Arguments& given, std::int64_t wanted, std::int64_t samples, bool folded) {
   if (samples < wanted) log << fmt::format("safer rank: the data has {} samples, fewer than {}: all are used\n", samples, wanted);
   if (given.has("path")) log << "safer rank: --path has no effect: no criterion that was asked for follows a path\n";
-  if (given.has("fold-bn")) log << "safer rank: --fold-bn has no effect: the network has no batch norm\n";
+  if (given.has("fold-bn") && !folded)
+    log << "safer rank: --fold-bn has no effect: no batch norm stands behind a weight of its own\n";
 }
 
 }  // namespace
@@ -131,7 +134,10 @@ int rank(std::span<const char* const> args, std::ostream& out, std::ostream& log
   const std::int64_t samples = given.integer("samples", 1, std::numeric_limits<std::int64_t>::max());
   check_data_argument(given);
 
-  const Network network = load_network(given, common, log);
+  Network network = load_network(given, common, log);
+  const int found_nodes = network.tape.size();
+  if (given.has("fold-bn")) network = fold_batch_norms(network);
+  const bool folded = network.tape.size() < found_nodes;
   const Dataset calibration = load_dataset(given, network, Split::calibration, {samples, chosen.seed});
   chosen.labels = calibration.labels;
   RankResult result;
@@ -140,14 +146,14 @@ int rank(std::span<const char* const> args, std::ostream& out, std::ostream& log
     chosen.progress = [&](std::int64_t done, std::int64_t total) { progress(done, total); };
     result = rank_layers(network, calibration.inputs, chosen);
   }
-  if (!common.quiet) print_remarks(log, given, samples, calibration.size());
+  if (!common.quiet) print_remarks(log, given, samples, calibration.size(), folded);
   if (chosen.keep_relevance) write_relevance(given.text("relevance-out"), result);
   if (common.format == Format::json)
     print_json(out, documents(result.reports));
   else if (common.format == Format::csv)
     print_rankings_csv(out, result.reports);
   else
-    print(out, description(given, network), result.reports);
+    print(out, description(given, network, folded), result.reports);
   return 0;
 }
 

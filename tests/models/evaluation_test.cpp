@@ -57,7 +57,7 @@ TEST_CASE("evaluation: the batch size changes nothing") {
   const Dataset data = make_moons(45, 0.1, 3);
   const Tensor whole = predict(network, data.inputs, 1000);
   CHECK(whole.shape() == Shape{45, 2});
-  for (const std::int64_t batch : {1, 7, 44, 45}) {
+  for (const std::int64_t batch : {0, 1, 7, 44, 45}) {
     const Tensor parts = predict(network, data.inputs, batch);
     for (std::size_t i = 0; i < 90; ++i) CHECK(parts.values<float>()[i] == doctest::Approx(whole.values<float>()[i]).epsilon(1e-5));
   }
@@ -73,7 +73,7 @@ TEST_CASE("evaluation: data that does not fit is refused") {
   CHECK_THROWS_WITH_AS(predict(network, Tensor(DType::f32, {4, 3})),
                        "predict: inputs have shape [4, 3], moons-vanilla expects [N, 2]", Error);
   CHECK_THROWS_WITH_AS(predict(network, Tensor(DType::f64, {4, 2})), "predict: inputs are f64, moons-vanilla expects f32", Error);
-  CHECK_THROWS_WITH_AS(predict(network, data.inputs, 0), "predict: batch of 0; expected at least 1", Error);
+  CHECK_THROWS_WITH_AS(predict(network, data.inputs, -1), "predict: batch of -1; expected at least 1, or 0", Error);
   data.labels = {0, 2};
   refuse(data, "evaluate: 'points': label 2 of sample 1, but moons-vanilla has 2 classes, from 0");
   data.labels = {0, -1};

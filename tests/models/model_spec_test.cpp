@@ -46,6 +46,8 @@ TEST_CASE("model spec: every name has a network") {
     const Network network = untrained_model(name);
     CHECK(network.name == name);
     CHECK(network.parameters.size() == network.tape.parameters()->size());
+    CHECK(record_model(name).tape.size() == network.tape.size());
+    CHECK(record_model(name).parameters.size() == 0);
   }
 }
 

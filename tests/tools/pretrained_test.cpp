@@ -6,6 +6,7 @@
 
 #include "models/data/cifar10.h"
 #include "models/formats/npy.h"
+#include "models/model_spec.h"
 #include "tests/shared_data.h"
 #include "tests/temporary_folder.h"
 #include "tests/tools/run_safer.h"
@@ -21,6 +22,8 @@ TEST_CASE("info: networks of images, with random weights") {
   const json document = json::parse(outcome.out);
   CHECK(document.at("input") == json({1, 3, 32, 32}));
   CHECK(document.at("classes") == 10);
+  CHECK(document.at("parameters") == 78186);
+  CHECK(document.at("running_statistics") == 2 * 16 * 3 + 2 * 32 * 2 + 2 * 64 * 2);
   CHECK(document.at("ranked_parameters") == 77360);  // 16x(27+2x144)+32x(144+288+16)+64x(288+576+32)+640
   std::set<std::string> roles;
   for (const json& layer : document.at("layers")) {
@@ -31,6 +34,25 @@ TEST_CASE("info: networks of images, with random weights") {
   }
   CHECK(roles == std::set<std::string>{"weight", "bias", "norm", "buffer"});
   CHECK(contains(run_safer({"info", "vit_tiny"}).out, "blocks.11.attn.v.weight"));
+}
+
+TEST_CASE("rank: batch norms stay as they are, or are folded on demand") {
+  const TemporaryFolder folder;
+  const std::string weights = (folder / "w.safetensors").string(), inputs = (folder / "x.npy").string();
+  safer::save_model(safer::untrained_model("resnet8"), weights);
+  safer::write_npy(inputs, safer::Tensor(safer::DType::f32, {1, 3, 32, 32}));
+  const std::vector<std::string> words = {"rank",          "resnet8",     "--weights", weights,     "--data",
+                                          "npy:" + inputs, "--criterion", "weight",    "--samples", "1"};
+  const Outcome found = run_safer(words);
+  std::vector<std::string> more = words;
+  more.push_back("--fold-bn");
+  const Outcome folded = run_safer(more);
+  CAPTURE(folded.log);
+  REQUIRE(folded.status == 0);
+  CHECK(folded.log.empty());
+  CHECK(contains(folded.out, "model resnet8, batch norms folded"));
+  CHECK_FALSE(contains(found.out, "folded"));
+  CHECK(contains(folded.out, "stack2.shortcut.weight"));
 }
 
 TEST_CASE("run, evaluate, rank: networks of images need weights") {
