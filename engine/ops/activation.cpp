@@ -25,6 +25,7 @@ class Elementwise final : public OpOf<Elementwise<f>> {
   bool gradient_reads_output(int) const override { return reads_y; }
   bool in_place(int) const override { return true; }
   bool gradient_in_place(int) const override { return true; }
+  std::optional<Activation> as_activation() const override { return Activation{f, alpha_}; }
   bool is_activation() const override { return f != Unary::exp && f != Unary::erf && f != Unary::square && f != Unary::sqrt; }
 
   template <class T>

@@ -46,6 +46,7 @@ class Conv2d final : public OpOf<Conv2d> {
   }
   bool gradient_reads_input(int wanted, int input) const override { return wanted == 0 ? input == 1 : wanted == 1 && input == 0; }
   bool gradient_reads_output(int) const override { return false; }
+  bool accepts_epilogue() const override { return true; }
   std::int64_t multiply_adds(std::span<const Shape> in, const Shape& out) const override {
     return out.size() * in[1].size(1, in[1].rank());
   }
@@ -53,9 +54,8 @@ class Conv2d final : public OpOf<Conv2d> {
   template <class T>
   void compute(const Run<T>& run) const {
     const kernels::Conv conv = sizes(run, run.out_shape()[0]);
-    kernels::Epilogue<T> epilogue;
-    if (run.inputs() > 2) epilogue.bias = run.in(2);
-    run.kernels().conv2d(conv, run.out(), run.in(0), run.in(1), packed(run, conv), epilogue);
+    const T* bias = run.inputs() > 2 ? run.in(2) : nullptr;
+    run.kernels().conv2d(conv, run.out(), run.in(0), run.in(1), packed(run, conv), run.epilogue(bias));
   }
 
   template <class T>

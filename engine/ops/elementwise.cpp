@@ -22,6 +22,7 @@ class Elementwise final : public OpOf<Elementwise<kind>> {
   bool gradient_reads_output(int) const override { return false; }
   bool in_place(int) const override { return true; }
   bool gradient_in_place(int) const override { return true; }
+  bool is_sum() const override { return kind == Binary::add; }
   std::int64_t multiply_adds(std::span<const Shape>, const Shape& out) const override { return out.size(); }
 
   template <class T>

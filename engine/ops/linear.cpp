@@ -37,6 +37,7 @@ class Linear final : public OpOf<Linear> {
   }
   bool gradient_reads_input(int wanted, int input) const override { return wanted == 0 ? input == 1 : wanted == 1 && input == 0; }
   bool gradient_reads_output(int) const override { return false; }
+  bool accepts_epilogue() const override { return true; }
   std::int64_t multiply_adds(std::span<const Shape> in, const Shape& out) const override { return out.size() * inputs_of(in[1]); }
 
   template <class T>
@@ -44,7 +45,7 @@ class Linear final : public OpOf<Linear> {
     const std::int64_t in = inputs_of(run.shape(1)), out = outputs_of(run.shape(1));
     kernels::Gemm<T> gemm{.m = rows(run), .n = out, .k = in, .a = run.in(0), .a_row = in, .c = run.out(), .c_row = out};
     set_weight(run, gemm, layout_ == WeightLayout::out_in);
-    if (run.inputs() > 2) gemm.epilogue.bias = run.in(2);
+    gemm.epilogue = run.epilogue(run.inputs() > 2 ? run.in(2) : nullptr);
     run.kernels().gemm(gemm);
   }
 

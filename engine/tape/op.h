@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +53,12 @@ struct Operand {
   bool accumulate = false;  // add to what grad holds
 };
 
+/// A function of single elements that kernels can apply to their results.
+struct Activation {
+  kernels::Unary function = kernels::Unary::relu;
+  double alpha = 0;  // of leaky_relu
+};
+
 /// What an op sees of a run: plain pointers to inputs, output, gradients and scratch, with the shapes of the whole batch.
 template <class T>
 struct Run {
@@ -66,6 +73,8 @@ struct Run {
   const kernels::KernelTable<T>* table = nullptr;
   const Randomness* randomness = nullptr;
   Mode mode = Mode::inference;
+  const Operand<T>* residual = nullptr;       // what a fused step adds to the result of an op that accepts_epilogue()
+  std::optional<Activation> activation = {};  // what it then applies
 
   int inputs() const { return static_cast<int>(operands.size()); }
   const Operand<T>& operand(int i) const { return operands[static_cast<std::size_t>(i)]; }
@@ -85,6 +94,17 @@ struct Run {
   int batch_axis() const { return output_batch_axis; }
   bool training() const { return mode == Mode::training; }
   const kernels::KernelTable<T>& kernels() const { return *table; }
+  /// What an op that accepts_epilogue() does to its result, which may have a bias.
+  kernels::Epilogue<T> epilogue(const T* bias) const {
+    kernels::Epilogue<T> all{.bias = bias};
+    if (residual) all.residual = static_cast<const T*>(residual->value);
+    if (activation) {
+      all.activates = true;
+      all.activation = activation->function;
+      all.alpha = static_cast<T>(activation->alpha);
+    }
+    return all;
+  }
   /// The key of this node's random numbers; their sample is randomness->first_sample plus the place in the batch.
   std::uint64_t key() const;
 };
@@ -115,6 +135,12 @@ class Op {
   virtual bool is_view() const { return false; }
   /// An elementwise non-linearity: what the next layer reads is its output.
   virtual bool is_activation() const { return false; }
+  /// What a plan may fuse into one step (engine/tape/fusion.h): forward() honours run.epilogue();
+  virtual bool accepts_epilogue() const { return false; }
+  /// the output is the sum of the two inputs, broadcast where their shapes differ;
+  virtual bool is_sum() const { return false; }
+  /// the output is a function of the only input, element by element.
+  virtual std::optional<Activation> as_activation() const { return std::nullopt; }
   /// A sample's output depends on other samples, so that per-sample gradients do not exist.
   virtual bool mixes_samples(Mode) const { return false; }
   /// Elements of scratch that forward() or reverse() needs (not shared_gradient), for whole-batch shapes.

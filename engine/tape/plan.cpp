@@ -50,6 +50,16 @@ std::vector<bool> downstream(const Tape& tape, const std::vector<bool>& needed, 
   return depends;
 }
 
+/// Values that must exist as the tape has them: no fusion crosses them.
+std::vector<bool> visible(const Tape& tape, const PlanOptions& options, const std::vector<bool>& pinned) {
+  if (!options.fuse || !options.gradients.empty()) return std::vector<bool>(static_cast<std::size_t>(tape.size()), true);
+  std::vector<bool> found = pinned;
+  for (const std::vector<ValueId>& wanted : {options.outputs, options.taps})
+    for (const ValueId id : wanted) found[static_cast<std::size_t>(id)] = true;
+  if (options.root != no_value) found[static_cast<std::size_t>(options.root)] = true;
+  return found;
+}
+
 }  // namespace
 
 Plan::Plan(const Tape& tape, PlanOptions options) : tape_(tape), options_(std::move(options)) {
@@ -85,11 +95,19 @@ Plan::Plan(const Tape& tape, PlanOptions options) : tape_(tape), options_(std::m
   std::vector<bool> all(static_cast<std::size_t>(tape_.size()));
   for (ValueId id = 0; id < tape_.size(); ++id)
     all[static_cast<std::size_t>(id)] = needed[static_cast<std::size_t>(id)] && is_op(id);
-  programs_.push_back(ProgramBuilder(tape_, options_, all, no_value, pinned, nullptr).build());
+  const std::vector<ForwardStep> steps = forward_steps(tape_, all, visible(tape_, options_, pinned));
+  programs_.push_back(ProgramBuilder(tape_, options_, steps, all, no_value, pinned, nullptr).build());
   pinned_lines_ = programs_.front().pinned_lines;
   for (std::size_t i = 0; i < options_.resume.size(); ++i)
-    programs_.push_back(ProgramBuilder(tape_, options_, recomputed[i], options_.resume[i], pinned, &programs_.front()).build());
+    programs_.push_back(
+        ProgramBuilder(tape_, options_, steps, recomputed[i], options_.resume[i], pinned, &programs_.front()).build());
   for (const Program& program : programs_) work_lines_ = std::max(work_lines_, program.work_lines);
+}
+
+std::vector<std::string> Plan::listing() const {
+  std::vector<std::string> steps;
+  for (const ForwardStep& step : full().forward) steps.push_back(text(tape_, step));
+  return steps;
 }
 
 }  // namespace safer

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/tape/fusion.h"
 #include "engine/tape/tape.h"
 
 namespace safer {
@@ -17,6 +18,7 @@ struct PlanOptions {
   std::vector<ValueId> gradients = {};  // values whose gradient is wanted; parameters go to a sink, others can be read
   std::vector<ValueId> resume = {};     // values or parameters that will change: from each a program of its own
   std::vector<ValueId> taps = {};       // computed values that a hook will see (and may change) before anything reads them
+  bool fuse = true;                     // without gradients: one step for ops that one kernel can do together; rounding may change
 };
 
 /// How a tape is run for one batch size and purpose: which nodes, in which order, with which memory. Derived from the tape, which
@@ -26,6 +28,10 @@ struct PlanOptions {
 /// resumed program reads but does not recompute are pinned: the full program writes them to places of their own that no resumed
 /// program touches, so that resumed runs can follow one another in any order. A resumed reverse sweep stops at the resume point:
 /// it offers only the gradients of what the recomputed nodes read.
+///
+/// A plan without gradients fuses ops (engine/tape/fusion.h), except across outputs, the root, taps, resume points and pinned
+/// values: these exist as the tape has them. All programs of a plan have the same steps, so that a resumed run gives a full run's
+/// bits.
 class Plan {
  public:
   /// Throws Error when the options name values that the tape does not have or that cannot play the role.
@@ -41,6 +47,7 @@ class Plan {
     enum class Where { nowhere, work, pinned, input, parameter, constant };
     Where where = Where::nowhere;
     std::int64_t at = 0;  // work, pinned: offset; input, parameter, constant: node id
+    bool operator==(const Place&) const = default;
   };
   /// A parameter's gradient, offered when the sweep has visited all its uses.
   struct Offer {
@@ -59,7 +66,7 @@ class Plan {
   };
   struct Program {
     ValueId resumed = no_value;                     // the value copied from its pinned place before the first step
-    std::vector<ValueId> forward = {};              // nodes to compute, in order
+    std::vector<ForwardStep> forward = {};          // what to compute, in order
     std::vector<ReverseStep> reverse = {};          // in order of the sweep
     std::vector<Place> value = {}, gradient = {};   // by node
     Place scratch = {};                             // one for all ops, since one runs at a time
@@ -71,6 +78,8 @@ class Plan {
   /// The program resumed from options().resume[i].
   const Program& resumed(std::size_t i) const { return programs_[i + 1]; }
   const std::vector<Program>& programs() const { return programs_; }
+  /// The forward steps of the full program in words, in order: "conv1 + add + relu".
+  std::vector<std::string> listing() const;
 
  private:
   Tape tape_;

@@ -10,14 +10,16 @@ namespace {
 std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
 }  // namespace
 
-ProgramBuilder::ProgramBuilder(const Tape& tape, const PlanOptions& options, const std::vector<bool>& recompute, ValueId resumed,
-                               const std::vector<bool>& pinned, const Plan::Program* full)
+ProgramBuilder::ProgramBuilder(const Tape& tape, const PlanOptions& options, const std::vector<ForwardStep>& steps,
+                               const std::vector<bool>& recompute, ValueId resumed, const std::vector<bool>& pinned,
+                               const Plan::Program* full)
     : tape_(tape), options_(options), recompute_(recompute), pinned_(pinned), full_(full) {
   if (resumed != no_value && tape_.node(resumed).kind == Node::Kind::op) program_.resumed = resumed;
   const std::size_t count = at(tape_.size());
   active_.assign(count, false);
   batch_only_.assign(count, false);
-  own_ = recompute_;
+  own_.assign(count, false);
+  list_forward(steps);
   if (program_.resumed != no_value) own_[at(program_.resumed)] = true;
   values_.assign(count, {});
   gradients_.assign(count, {});
@@ -36,7 +38,6 @@ ProgramBuilder::ProgramBuilder(const Tape& tape, const PlanOptions& options, con
 
 Plan::Program ProgramBuilder::build() {
   find_active();
-  list_forward();
   list_reverse();
   plan_offers();
   for (Plan::ReverseStep& step : program_.reverse) direct_gradients(step);
@@ -62,9 +63,12 @@ void ProgramBuilder::find_active() {
       active_[at(id)] = std::ranges::any_of(tape_.node(id).inputs, [&](ValueId input) { return active_[at(input)]; });
 }
 
-void ProgramBuilder::list_forward() {
-  for (ValueId id = 0; id < tape_.size(); ++id)
-    if (recompute_[at(id)]) program_.forward.push_back(id);
+void ProgramBuilder::list_forward(const std::vector<ForwardStep>& steps) {
+  for (const ForwardStep& step : steps) {
+    if (!recompute_[at(step.op)]) continue;
+    program_.forward.push_back(step);
+    own_[at(step.value)] = true;
+  }
 }
 
 void ProgramBuilder::list_reverse() {
@@ -144,9 +148,9 @@ void ProgramBuilder::extend(std::vector<Lifetime>& pieces, ValueId id, int time)
 void ProgramBuilder::measure_values() {
   if (program_.resumed != no_value) values_[at(program_.resumed)] = {lines(program_.resumed), 0, 0};
   for (std::size_t t = 0; t < program_.forward.size(); ++t) {
-    const ValueId id = program_.forward[t];
-    values_[at(id)] = {lines(id), static_cast<int>(t), static_cast<int>(t)};
-    for (const ValueId input : tape_.node(id).inputs) extend(values_, input, static_cast<int>(t));
+    const ForwardStep& step = program_.forward[t];
+    values_[at(step.value)] = {lines(step.value), static_cast<int>(t), static_cast<int>(t)};
+    for (const ValueId input : inputs_of(tape_, step)) extend(values_, input, static_cast<int>(t));
   }
   // What a sweep reads stays until the end rather than until it was read, so that one run can be swept any number of times.
   for (const Plan::ReverseStep& step : program_.reverse) {
@@ -188,7 +192,8 @@ void ProgramBuilder::measure_gradients() {
 void ProgramBuilder::share_values() {
   const auto tapped = [&](ValueId id) { return std::ranges::find(options_.taps, id) != options_.taps.end(); };
   for (std::size_t t = 0; t < program_.forward.size(); ++t) {
-    const ValueId id = program_.forward[t];
+    const ValueId id = program_.forward[t].value;
+    if (id != program_.forward[t].op) continue;  // what is fused overlaps nothing that it reads
     const Node& node = tape_.node(id);
     ValueId base = no_value;
     if (node.op->is_view() && !tapped(id)) {
@@ -232,8 +237,8 @@ void ProgramBuilder::place_all() {
   std::vector<Lifetime> pieces = values_;
   pieces.insert(pieces.end(), gradients_.begin(), gradients_.end());
   std::int64_t scratch = 0;
-  const auto needs_scratch = [&](ValueId id) {
-    const Node& node = tape_.node(id);
+  const auto needs_scratch = [&](const ForwardStep& step) {
+    const Node& node = tape_.node(step.op);
     std::vector<Shape> shapes;
     for (const ValueId input : node.inputs) shapes.push_back(tape_.node(input).type.at(options_.batch));
     scratch = std::max(scratch, node.op->scratch(shapes, node.type.at(options_.batch)));

@@ -9,22 +9,23 @@ namespace safer {
 
 /// Builds one program of a plan: what to compute, what the reverse sweep does, and where everything lies.
 ///
-/// Time runs in steps: step t < F computes the t-th node forward, step F + k differentiates the k-th node of the sweep. Each value
+/// Time runs in steps: step t < F is the t-th forward step, step F + k differentiates the k-th node of the sweep. Each value
 /// and each gradient is alive from the step that first writes it to the last step that reads it; pieces of memory follow from
 /// that. Views and in-place results share the piece of the value they stand on.
 class ProgramBuilder {
  public:
-  /// `recompute`: the op nodes of this program. `resumed`: the value it starts from, or no_value for the full program, whose values
-  /// marked in `pinned` get places of their own. `full`: the full program, where a resumed one finds what it does not recompute.
-  ProgramBuilder(const Tape& tape, const PlanOptions& options, const std::vector<bool>& recompute, ValueId resumed,
-                 const std::vector<bool>& pinned, const Plan::Program* full);
+  /// `steps`: those of the plan. `recompute`: the op nodes of this program. `resumed`: the value it starts from, or no_value for
+  /// the full program, whose values marked in `pinned` get places of their own. `full`: the full program, where a resumed one finds
+  /// what it does not recompute.
+  ProgramBuilder(const Tape& tape, const PlanOptions& options, const std::vector<ForwardStep>& steps,
+                 const std::vector<bool>& recompute, ValueId resumed, const std::vector<bool>& pinned, const Plan::Program* full);
   Plan::Program build();
 
  private:
   using Where = Plan::Place::Where;
 
   void find_active();
-  void list_forward();
+  void list_forward(const std::vector<ForwardStep>& steps);
   void list_reverse();
   void plan_offers();
   void direct_gradients(Plan::ReverseStep& step);

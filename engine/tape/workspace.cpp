@@ -4,55 +4,12 @@
 #include <cstring>
 
 #include "engine/error.h"
-#include "engine/random.h"
+#include "engine/tape/workspace_program.h"
 
 namespace safer {
 namespace {
 std::size_t at(std::int64_t id) { return static_cast<std::size_t>(id); }
 }  // namespace
-
-template <class T>
-struct Workspace<T>::Program {
-  struct Patch {
-    Operand<T>* operand;
-    std::size_t source;  // parameter id, or place in inputs_
-  };
-  struct Forward {
-    const Op* op;
-    const Run<T>* run;
-    int hook;  // place in hooks_, or -1
-    std::span<T> output;
-  };
-  struct SharedGradient {
-    int input;
-    T* gradient;
-    bool accumulate;
-  };
-  struct Reverse {
-    const Op* op;
-    const Run<T>* run;
-    bool differentiate;
-    std::vector<SharedGradient> shared;
-  };
-  struct Offered {
-    std::size_t step;  // after this reverse step
-    int parameter;
-    std::vector<typename ParameterGradient<T>::Use> uses;
-    const T* batch_sum;
-  };
-
-  const Plan::Program* plan = nullptr;
-  std::vector<Operand<T>> operands;
-  std::vector<Run<T>> runs;  // by place in plan->forward
-  std::vector<Forward> forward;
-  std::vector<Reverse> reverse;
-  std::vector<Offered> offers;
-  std::vector<Patch> parameters, inputs;
-  std::span<const T> pinned;  // the resume point's value as the full program left it
-  std::span<T> restored;      // where resumed nodes read it
-  int restored_hook = -1;
-  std::span<T> seed;
-};
 
 template <class T>
 Workspace<T>::Workspace(std::shared_ptr<const Plan> plan, const kernels::KernelTable<T>& table)
@@ -106,96 +63,6 @@ const void* Workspace<T>::resolve(const Plan::Place& place) const {
 template <class T>
 std::size_t Workspace<T>::elements(ValueId id) const {
   return at(plan_->tape().node(id).type.at(batch()).size());
-}
-
-template <class T>
-auto Workspace<T>::lay_out(const Plan::Program& from) -> std::unique_ptr<Program> {
-  using Where = Plan::Place::Where;
-  const Tape& tape = plan_->tape();
-  const PlanOptions& options = plan_->options();
-  auto to = std::make_unique<Program>();
-  to->plan = &from;
-  const auto hook_of = [&](ValueId id) {
-    const auto found = std::ranges::find(options.taps, id);
-    return found == options.taps.end() ? -1 : static_cast<int>(found - options.taps.begin());
-  };
-  const auto reverse_step = [&](ValueId id) -> const Plan::ReverseStep* {
-    const auto found = std::ranges::find(from.reverse, id, &Plan::ReverseStep::node);
-    return found == from.reverse.end() ? nullptr : &*found;
-  };
-
-  std::size_t operands = 0;
-  for (const ValueId id : from.forward) operands += tape.node(id).inputs.size();
-  to->operands.resize(operands);
-  to->runs.reserve(from.forward.size());
-  std::vector<const Run<T>*> run_of(at(tape.size()), nullptr);
-  std::size_t next = 0;
-  for (const ValueId id : from.forward) {
-    const Node& node = tape.node(id);
-    const Plan::ReverseStep* step = reverse_step(id);
-    const std::span<Operand<T>> own = std::span(to->operands).subspan(next, node.inputs.size());
-    next += node.inputs.size();
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      const ValueId input = node.inputs[i];
-      const ValueType& type = tape.node(input).type;
-      const Plan::Place& place = from.value[at(input)];
-      own[i].shape = type.at(batch());
-      own[i].batched = type.batched();
-      if (place.where == Where::parameter)
-        to->parameters.push_back({&own[i], at(tape.node(static_cast<ValueId>(place.at)).parameter)});
-      else if (place.where == Where::input)
-        to->inputs.push_back({&own[i], at(std::ranges::find(inputs_, place.at, &Input::id) - inputs_.begin())});
-      else
-        own[i].value = resolve(place);
-      if (!step || !step->wanted[i]) continue;
-      own[i].wanted = true;
-      own[i].accumulate = step->accumulate[i];
-      const bool is_shared = node.type.batched() && !type.batched();
-      if (!is_shared) own[i].grad = memory(from.gradient[at(input)]);
-    }
-    Run<T> run;
-    run.operands = own;
-    run.output = memory(from.value[at(id)]);
-    run.output_gradient = memory(from.gradient[at(id)]);
-    run.scratch_memory = memory(from.scratch);
-    run.output_shape = node.type.at(batch());
-    run.samples = batch();
-    run.output_batch_axis = node.type.batch_axis;
-    run.name_hash = hash(node.name);
-    run.table = table_;
-    run.randomness = randomness_.get();
-    run.mode = options.mode;
-    to->runs.push_back(run);
-    run_of[at(id)] = &to->runs.back();
-    const Plan::Place &first = from.value[at(node.inputs.empty() ? id : node.inputs[0])], &result = from.value[at(id)];
-    const bool same_place = !node.inputs.empty() && first.where == result.where && first.at == result.at;
-    if (!(node.op->is_view() && same_place))
-      to->forward.push_back({node.op.get(), run_of[at(id)], hook_of(id), {run.output, elements(id)}});
-  }
-
-  for (std::size_t k = 0; k < from.reverse.size(); ++k) {
-    const Plan::ReverseStep& step = from.reverse[k];
-    typename Program::Reverse reverse{tape.node(step.node).op.get(), run_of[at(step.node)], step.differentiate, {}};
-    for (const int input : step.shared_inputs) {
-      const ValueId value = tape.node(step.node).inputs[at(input)];
-      reverse.shared.push_back({input, memory(from.gradient[at(value)]), step.accumulate[at(input)]});
-    }
-    to->reverse.push_back(std::move(reverse));
-    for (const Plan::Offer& offer : step.offers) {
-      typename Program::Offered offered{k, offer.parameter, {}, nullptr};
-      if (offer.batch_only) offered.batch_sum = memory(from.gradient[at(offer.value)]);
-      for (const auto& [node, input] : offer.uses) offered.uses.push_back({tape.node(node).op.get(), run_of[at(node)], input});
-      to->offers.push_back(std::move(offered));
-    }
-  }
-  if (from.resumed != no_value) {
-    const std::size_t count = elements(from.resumed);
-    to->pinned = {static_cast<const T*>(resolve(plan_->full().value[at(from.resumed)])), count};
-    to->restored = {memory(from.value[at(from.resumed)]), count};
-    to->restored_hook = hook_of(from.resumed);
-  }
-  if (!from.reverse.empty()) to->seed = {memory(from.gradient[at(options.root)]), elements(options.root)};
-  return to;
 }
 
 template <class T>

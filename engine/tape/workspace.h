@@ -12,6 +12,9 @@
 
 namespace safer {
 
+template <class T>
+class WorkspaceLayout;
+
 /// The memory of one run of a plan, with every pointer resolved when it is made: replaying allocates nothing. One per thread; plans
 /// and parameters can be shared. T: float or double, as the plan's type says.
 template <class T>
@@ -61,6 +64,7 @@ class Workspace {
   void tap(ValueId id, std::function<void(std::span<T>)> hook);
 
  private:
+  friend class WorkspaceLayout<T>;
   struct Program;
   struct Input {
     ValueId id;
