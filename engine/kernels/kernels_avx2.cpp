@@ -30,6 +30,10 @@ inline Batch keep(Batch v, Mask mask) { return _mm256_and_ps(v, _mm256_castsi256
 inline Batch load_quads(const float* from, std::int64_t stride) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + stride), 1);
 }
+inline void store_quads(float* to, std::int64_t stride, Batch v) {
+  _mm_storeu_ps(to, _mm256_castps256_ps128(v));
+  _mm_storeu_ps(to + stride, _mm256_extractf128_ps(v, 1));
+}
 inline void transpose_quads(Batch (&r)[4]) {
   const __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);
   const __m256 c = _mm256_unpacklo_ps(r[2], r[3]), d = _mm256_unpackhi_ps(r[2], r[3]);

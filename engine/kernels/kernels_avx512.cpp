@@ -30,6 +30,12 @@ inline Batch load_quads(const float* from, std::int64_t stride) {
   v = _mm512_insertf32x4(v, _mm_loadu_ps(from + 2 * stride), 2);
   return _mm512_insertf32x4(v, _mm_loadu_ps(from + 3 * stride), 3);
 }
+inline void store_quads(float* to, std::int64_t stride, Batch v) {
+  _mm_storeu_ps(to, _mm512_castps512_ps128(v));
+  _mm_storeu_ps(to + stride, _mm512_extractf32x4_ps(v, 1));
+  _mm_storeu_ps(to + 2 * stride, _mm512_extractf32x4_ps(v, 2));
+  _mm_storeu_ps(to + 3 * stride, _mm512_extractf32x4_ps(v, 3));
+}
 inline void transpose_quads(Batch (&r)[4]) {
   const __m512 a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
   const __m512 c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);

@@ -37,6 +37,7 @@ inline Batch keep(Batch v, Mask count) {
 }
 
 inline Batch load_quads(const float* from, std::int64_t) { return vld1q_f32(from); }
+inline void store_quads(float* to, std::int64_t, Batch v) { vst1q_f32(to, v); }
 inline void transpose_quads(Batch (&r)[4]) {
   const float32x4_t a = vzip1q_f32(r[0], r[2]), b = vzip2q_f32(r[0], r[2]);
   const float32x4_t c = vzip1q_f32(r[1], r[3]), d = vzip2q_f32(r[1], r[3]);

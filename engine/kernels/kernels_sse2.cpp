@@ -40,6 +40,7 @@ inline Batch keep(Batch v, Mask count) {
 }
 
 inline Batch load_quads(const float* from, std::int64_t) { return _mm_loadu_ps(from); }
+inline void store_quads(float* to, std::int64_t, Batch v) { _mm_storeu_ps(to, v); }
 inline void transpose_quads(Batch (&r)[4]) {
   const __m128 a = _mm_unpacklo_ps(r[0], r[1]), b = _mm_unpackhi_ps(r[0], r[1]);
   const __m128 c = _mm_unpacklo_ps(r[2], r[3]), d = _mm_unpackhi_ps(r[2], r[3]);

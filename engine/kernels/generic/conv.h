@@ -54,7 +54,8 @@ inline void conv2d(const Conv& conv, T* y, const T* x, const T* w, const T*, con
         for (std::int64_t j = 0; j < count; ++j) to[out + j] += w[at] * from[in + j * step];
       });
     });
-    finish(to, epilogue.residual ? epilogue.residual + plane * pixels : nullptr, pixels, epilogue);
+    if (epilogue.residual) binary<Binary::add>(to, to, 1, epilogue.residual + plane * pixels, 1, pixels, 1, false);
+    if (epilogue.activates) activate(to, pixels, epilogue);
   });
 }
 

@@ -1,10 +1,24 @@
 #pragma once
 
+#include <limits>
+
 #include "engine/kernels/generic/elementwise.h"
 
 // What follows a product or a convolution before its result leaves the cache.
 namespace safer::kernels {
 namespace {
+
+/// An activation that is min(high, max(low, x)); `exact` if the epilogue's is one, or none.
+struct Clamp {
+  float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
+  bool exact = true;
+};
+inline Clamp clamp_of(const Epilogue<T>& epilogue) {
+  if (!epilogue.activates) return {};
+  if (epilogue.activation == Unary::relu) return {.low = 0};
+  if (epilogue.activation == Unary::relu6) return {.low = 0, .high = 6};
+  return {.exact = false};
+}
 
 template <int... f>
 constexpr auto activations(std::integer_sequence<int, f...>) {
@@ -14,11 +28,10 @@ constexpr auto activations(std::integer_sequence<int, f...>) {
   return table;
 }
 
-/// y = activation(y + residual) for n results in a row; residual: nullptr where there is none.
-inline void finish(T* y, const T* residual, std::int64_t n, const Epilogue<T>& epilogue) {
+/// y = activation(y) for n results in a row, where it is no clamp.
+inline void activate(T* y, std::int64_t n, const Epilogue<T>& epilogue) {
   static constexpr auto table = activations(std::make_integer_sequence<int, unary_count>{});
-  if (residual) binary<Binary::add>(y, y, 1, residual, 1, n, 1, false);
-  if (epilogue.activates) table.by_name[int(epilogue.activation)](y, y, n, epilogue.alpha);
+  table.by_name[int(epilogue.activation)](y, y, n, epilogue.alpha);
 }
 
 }  // namespace

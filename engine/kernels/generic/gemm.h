@@ -1,121 +1,131 @@
 #pragma once
 
-#include "engine/kernels/generic/epilogue.h"
-#include "engine/kernels/generic/gemm_pack.h"
-#include "engine/kernels/generic/gemm_tile.h"
-#include "engine/kernels/generic/loop.h"
+#include "engine/kernels/generic/gemm_block.h"
 #include "engine/kernels/generic/scratch.h"
 
 // C = A B. An element of C is a chain of mul_adds in the order of k, cut every k_block steps; the pieces are added to C one after
 // the other. Neither tiles nor copies nor threads change that: packed or not, alone or in a batch, an element has the same bits.
+//
+// A step of k_block: A's rows are copied once in the order of the tiles, then tasks take blocks of C, each with its own copy of the
+// columns of B that it reads. The copies are left out where the originals serve as well.
 namespace safer::kernels {
 namespace {
 
-constexpr std::int64_t k_block = 256;                      // a panel of B this deep stays in the first-level cache
-constexpr std::int64_t row_block = 96;                     // rows of A that a task takes: a part of the second-level cache
-constexpr std::int64_t column_block = 8 * panel_columns;   // columns that a task takes
-constexpr std::int64_t columns_packed = 4 * column_block;  // columns of B that are packed before they are used
-constexpr std::int64_t rows_packed = 24 * row_block;
+constexpr std::int64_t rows_at_once = 2304;  // of A that are copied before they are used
+constexpr std::int64_t panels_in_block =
+    (1 << 15) / (k_block * panel_columns);  // of B that a task copies: a part of the second-level cache
 
-/// Blocks of `row_block` rows of A: block q is `first` moved by q * step.
-struct Rows {
-  View first;
-  std::int64_t step;
+/// Whether the rows that a tile reads at once may fall on the same few lines of the first-level cache, or each step on another
+/// page.
+inline bool aliases(const Gemm<T>& g) { return g.a_col != 1 || g.a_row % 512 == 0; }
+
+/// What is copied. It pays where the original makes tiles miss the caches, and the copy is read often enough.
+struct Copies {
+  bool a, b;
+  explicit Copies(const Gemm<T>& g)
+      : a(g.m * g.k >= 1 << 16 && g.n >= (aliases(g) ? 4 : 16) * lanes),
+        b(!g.packed_b && g.n > 1 && (g.b_col != 1 || (g.m >= 64 && g.k * g.n >= 1 << 15))) {}
 };
 
-/// Panels of B: row p of panel q at data + q * panel + p * row.
-struct Panels {
-  const float* data;
-  std::int64_t row, panel;
-};
-
-struct Result {
-  float* c;
-  std::int64_t row;
-  const float* start;
-  bool add;
-};
-
-/// c[m, n] (+)= start + a b over k steps.
-inline void multiply(const View& a, const Panels& b, const Result& c, std::int64_t m, std::int64_t n, std::int64_t k) {
-  for (std::int64_t j = 0; j < n; j += panel_columns) {
-    const std::int64_t columns = std::min(panel_columns, n - j), vectors = pieces(columns, lanes);
-    const std::int64_t last = columns - (vectors - 1) * lanes;
-    Tile t{a.data, a.row, a.col, b.data + j / panel_columns * b.panel, b.row, c.c + j, c.row, nullptr, k, last, c.add};
-    if (c.start) t.start = c.start + j;
-    const auto& kernels = tile_kernels.by_size[vectors - 1];
-    const std::int64_t tiles = pieces(m, most_rows(int(vectors)));
-    for (std::int64_t i = 0; i < tiles; ++i) {  // as even as can be: a tile of few rows does not fill the pipeline
-      const std::int64_t rows = m / tiles + (i < m % tiles);
-      kernels[rows - 1][last < lanes](t);
-      t.a += rows * a.row;
-      t.c += rows * c.row;
-    }
+/// Blocks of C for the tasks: `down` times `across`, from sizes alone. An even number of equal ones where there is enough to do.
+struct Blocks {
+  std::int64_t down, across;
+  Blocks(const RowTiles& tiles, std::int64_t panels, bool copies) {
+    constexpr std::int64_t enough = 8;
+    across = pieces(panels, panels_in_block);
+    if (across > 4) across = std::min(panels, pieces(across, 4) * 4);
+    const std::int64_t tiles_at_least = copies ? 8 : 2;  // as each block copies B
+    down = std::clamp(tiles.count / tiles_at_least, std::int64_t{1}, pieces(2 * enough, across));
   }
+};
+
+/// One k_block of the product.
+struct Step {
+  const Gemm<T>& g;
+  const RowTiles& tiles;
+  Rows rows;
+  std::int64_t pc, k;
+  bool copies_b;
+};
+
+inline Result result_of(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::int64_t pc) {
+  const bool last = pc + k_block >= g.k;
+  const std::int64_t at = i * g.c_row + j;
+  Result c{.c = g.c + at,
+           .row = g.c_row,
+           .panel = panel_columns,
+           .start = nullptr,
+           .add = g.accumulate || pc > 0,
+           .last_step = false,
+           .residual = nullptr,
+           .clamp = clamp_of(g.epilogue)};
+  if (g.epilogue.bias && pc == 0) c.start = g.epilogue.bias + j;
+  if (g.epilogue.residual) c.residual = g.epilogue.residual + at;
+  c.last_step = last && (c.residual || g.epilogue.activates);
+  return c;
 }
 
-inline void multiply_in_parallel(const Rows& a, const Panels& b, const Result& c, std::int64_t m, std::int64_t n, std::int64_t k) {
-  const std::int64_t down = pieces(m, row_block), across = pieces(n, column_block);
-  parallel_for(down * across, m * n * k / 16, [&](std::int64_t task) {
-    const std::int64_t q = task / across, i = q * row_block, j = task % across * column_block;
-    const View rows{a.first.data + q * a.step, a.first.row, a.first.col};
-    const Panels columns{b.data + j / panel_columns * b.panel, b.row, b.panel};
-    const Result part{c.c + i * c.row + j, c.row, c.start ? c.start + j : nullptr, c.add};
-    multiply(rows, columns, part, std::min(row_block, m - i), std::min(column_block, n - j), k);
+/// Rows of the tiles first .. end - 1, columns j .. j + n - 1.
+inline void multiply_block(const Step& s, TileRange range, std::int64_t j, std::int64_t n) {
+  thread_local Scratch scratch;
+  const Gemm<T>& g = s.g;
+  const std::int64_t i = s.tiles.first(range.first);
+  const Result c = result_of(g, i, j, s.pc);
+  if (s.copies_b) {
+    float* to = scratch.floats(panels_in_block * panel_columns * k_block);
+    pack_panels(to, {g.b + s.pc * g.b_row + j * g.b_col, g.b_row, g.b_col}, s.k, n);
+    multiply(s.tiles, range, s.rows, {to, packed_rows.at, panel_columns * s.k}, c, n, s.k);
+  } else if (g.packed_b) {
+    multiply(s.tiles, range, s.rows, {g.packed_b + s.pc * panel_columns + j * g.k, packed_rows.at, panel_columns * g.k}, c, n, s.k);
+  } else {
+    std::int64_t dense[k_block];
+    fill_offsets(dense, g.b_row, s.k);
+    multiply(s.tiles, range, s.rows, {s.k > 0 ? g.b + s.pc * g.b_row + j : nullptr, dense, panel_columns}, c, n, s.k);
+  }
+  if (c.last_step && !c.clamp.exact)
+    for (std::int64_t r = 0; r < s.tiles.first(range.end) - i; ++r) activate(c.c + r * c.row, n, g.epilogue);
+}
+
+inline void multiply_in_parallel(const Step& s, const Blocks& blocks) {
+  const std::int64_t panels = pieces(s.g.n, panel_columns);
+  parallel_for(blocks.down * blocks.across, s.g.m * s.g.n * s.k / 16, [&](std::int64_t task) {
+    const std::int64_t down = task % blocks.down, across = task / blocks.down;
+    const std::int64_t j = panels * across / blocks.across * panel_columns;
+    const std::int64_t end = std::min(s.g.n, panels * (across + 1) / blocks.across * panel_columns);
+    multiply_block(s, {s.tiles.count * down / blocks.down, s.tiles.count * (down + 1) / blocks.down}, j, end - j);
   });
 }
 
-inline Panels packed_panels(Scratch& scratch, const View& b, std::int64_t k, std::int64_t n) {
-  float* to = scratch.floats(pieces(n, panel_columns) * panel_columns * k);
-  constexpr std::int64_t at_once = 4 * panel_columns;
-  parallel_for(pieces(n, at_once), n * k / 4, [&](std::int64_t task) {
-    const std::int64_t j = task * at_once;
-    pack_panels(to + j * k, {b.at(0, j), b.row, b.col}, k, std::min(at_once, n - j));
+inline Rows copied_rows(Scratch& scratch, const View& a, const RowTiles& tiles, std::int64_t k) {
+  float* to = scratch.floats(tiles.first(tiles.count) * k);
+  parallel_for(tiles.count, tiles.first(tiles.count) * k / 4, [&](std::int64_t t) {
+    const std::int64_t i = tiles.first(t);
+    pack_rows(to + i * k, {a.at(i, 0), a.row, a.col}, tiles.rows(t), k);
   });
-  return {to, panel_columns, panel_columns * k};
+  return {.data = to, .row = 1, .dense_col = 0, .packed_k = k};
 }
-
-inline Rows packed_rows(Scratch& scratch, const View& a, std::int64_t m, std::int64_t k) {
-  float* to = scratch.floats(pieces(m, row_block) * row_block * k);
-  parallel_for(pieces(m, row_block), m * k / 4, [&](std::int64_t q) {
-    const std::int64_t i = q * row_block;
-    pack_rows(to + i * k, row_block, {a.at(i, 0), a.row, a.col}, std::min(row_block, m - i), k);
-  });
-  return {{to, 1, row_block}, row_block * k};
-}
-
-/// Copying pays where the original makes tiles miss the caches, and the copy is read often enough.
-inline bool worth_packing_a(const Gemm<T>& g) { return g.a_col != 1 && g.m * g.k >= 1 << 16 && g.n > panel_columns; }
-inline bool worth_packing_b(const Gemm<T>& g) { return g.n > 1 && (g.b_col != 1 || (g.m >= 64 && g.k * g.n >= 1 << 15)); }
 
 inline void gemm(const Gemm<T>& g) {
-  thread_local Scratch scratch_a, scratch_b;
+  thread_local Scratch scratch;
   if (g.m == 0 || g.n == 0) return;
-  const View a = g.k > 0 ? View{g.a, g.a_row, g.a_col} : View{}, b = g.k > 0 ? View{g.b, g.b_row, g.b_col} : View{};
-  const bool pack_a = worth_packing_a(g), pack_b = !g.packed_b && worth_packing_b(g);
-  const std::int64_t rows_at_once = pack_a ? rows_packed : g.m, columns_at_once = pack_b ? columns_packed : g.n;
-  for (std::int64_t jc = 0; jc < g.n; jc += columns_at_once) {
-    const std::int64_t n = std::min(columns_at_once, g.n - jc);
+  const Copies copies(g);
+  const std::int64_t most = g.n <= lanes ? tile_shape.tall_rows : tile_shape.rows, at_once = copies.a ? rows_at_once : g.m;
+  for (std::int64_t ic = 0; ic < g.m; ic += at_once) {
+    Gemm<T> part = g;
+    part.m = std::min(at_once, g.m - ic);
+    part.c += ic * g.c_row;
+    if (g.epilogue.residual) part.epilogue.residual += ic * g.c_row;
+    const RowTiles tiles(part.m, most);
+    const Blocks blocks(tiles, pieces(g.n, panel_columns), copies.b);
     std::int64_t pc = 0;
     do {
       const std::int64_t k = std::min(k_block, g.k - pc);
-      const Panels panels = pack_b       ? packed_panels(scratch_b, {b.at(pc, jc), b.row, b.col}, k, n)
-                            : g.packed_b ? Panels{g.packed_b + pc * panel_columns, panel_columns, panel_columns * g.k}
-                                         : Panels{b.at(pc, 0), b.row, panel_columns};
-      for (std::int64_t ic = 0; ic < g.m; ic += rows_at_once) {
-        const std::int64_t m = std::min(rows_at_once, g.m - ic);
-        const View part{a.at(ic, pc), a.row, a.col};
-        const Rows rows = pack_a ? packed_rows(scratch_a, part, m, k) : Rows{part, row_block * a.row};
-        multiply_in_parallel(
-            rows, panels,
-            {g.c + ic * g.c_row + jc, g.c_row, g.epilogue.bias && pc == 0 ? g.epilogue.bias + jc : nullptr, g.accumulate || pc > 0},
-            m, n, k);
-      }
+      const View a = k > 0 ? View{g.a + ic * g.a_row + pc * g.a_col, g.a_row, g.a_col} : View{};
+      const Rows rows = copies.a ? copied_rows(scratch, a, tiles, k) : Rows{a.data, a.row, a.col};
+      multiply_in_parallel({part, tiles, rows, pc, k, copies.b}, blocks);
       pc += k_block;
     } while (pc < g.k);
   }
-  for (std::int64_t i = 0; i < g.m; ++i)
-    finish(g.c + i * g.c_row, g.epilogue.residual ? g.epilogue.residual + i * g.c_row : nullptr, g.n, g.epilogue);
 }
 
 inline std::int64_t packed_b_size(std::int64_t k, std::int64_t n) { return pieces(n, panel_columns) * panel_columns * k; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/kernels/generic/loop.h"
 #include "engine/kernels/generic/simd.h"
 
 // Copies of parts of A and B in the order in which tiles read them.
@@ -15,8 +16,29 @@ struct View {
   const float* at(std::int64_t i, std::int64_t j) const { return data + i * row + j * col; }
 };
 
+/// Steps of k between two additions to the result; a panel of B this deep stays in the first-level cache.
+constexpr std::int64_t k_block = 256;
+
 /// Columns of B that lie side by side in a packed panel [k][panel_columns]. What the last panel has too many is never read.
 constexpr std::int64_t panel_columns = tile_shape.vectors * lanes;
+
+/// m rows cut into tiles of at most `most`, as even as can be: a tile of few rows does not fill the pipeline.
+struct RowTiles {
+  RowTiles(std::int64_t m, std::int64_t most) : count(pieces(m, most)), small(m / count), larger(m % count) {}
+  std::int64_t count;
+  std::int64_t small, larger;  // rows of a tile; so many have one more
+  std::int64_t rows(std::int64_t tile) const { return small + (tile < larger); }
+  std::int64_t first(std::int64_t tile) const { return tile * small + std::min(tile, larger); }
+};
+
+/// The rows of A, as they lie or as pack_rows laid them out.
+struct Rows {
+  const float* data;
+  std::int64_t row, dense_col;
+  std::int64_t packed_k = 0;  // steps in a packed tile; 0: not packed
+  const float* tile(const RowTiles& tiles, std::int64_t t) const { return data + tiles.first(t) * (packed_k ? packed_k : row); }
+  std::int64_t col(std::int64_t rows) const { return packed_k ? rows : dense_col; }
+};
 
 /// Columns of B whose rows are dense: several panels side by side, so that whole rows are read.
 inline void pack_dense_rows(float* to, const View& b, std::int64_t k, std::int64_t panels) {
@@ -57,18 +79,33 @@ inline void pack_panels(float* to, const View& b, std::int64_t k, std::int64_t c
 }
 
 inline void copy(float* to, const float* from, std::int64_t n) {
-  std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) store(to + i, load(from + i));
-  if (i < n) store(to + i, load(from + i, first(n - i)), first(n - i));
+  each(0, n, [=](std::int64_t i, auto at) { at.store(to + i, at.load(from + i)); });
 }
 
-/// `rows` rows of A as [k][col].
-inline void pack_rows(float* to, std::int64_t col, const View& a, std::int64_t rows, std::int64_t k) {
+/// to[p * row + i] = from[i * step + p] for i < rows, p < k.
+inline void transpose(float* to, std::int64_t row, const float* from, std::int64_t step, std::int64_t rows, std::int64_t k) {
+  std::int64_t p = 0;
+  if (rows >= 4)
+    for (; p + lanes <= k; p += lanes)
+      for (std::int64_t left = rows; left > 0; left -= 4) {
+        const std::int64_t i = std::max<std::int64_t>(0, left - 4);  // the first four may be written twice
+        Batch quads[4];
+        unroll<4>([&](auto j) { quads[j] = load(from + (i + j) * step + p); });
+        transpose_quads(quads);
+        unroll<4>([&](auto j) { store_quads(to + (p + j) * row + i, 4 * row, quads[j]); });
+      }
+  for (; p < k; ++p)
+    for (std::int64_t i = 0; i < rows; ++i) to[p * row + i] = from[i * step + p];
+}
+
+/// k steps of `rows` rows of A as [k][rows].
+inline void pack_rows(float* to, const View& a, std::int64_t rows, std::int64_t k) {
+  if (a.col == 1) return transpose(to, rows, a.data, a.row, rows, k);
   for (std::int64_t p = 0; p < k; ++p)
     if (a.row == 1)
-      copy(to + p * col, a.at(0, p), rows);
+      copy(to + p * rows, a.at(0, p), rows);
     else
-      for (std::int64_t i = 0; i < rows; ++i) to[p * col + i] = *a.at(i, p);
+      for (std::int64_t i = 0; i < rows; ++i) to[p * rows + i] = *a.at(i, p);
 }
 
 }  // namespace

@@ -2,23 +2,26 @@
 
 #include "engine/kernels/generic/simd.h"
 
-// The innermost part of gemm: one tile of the result, held in registers while k runs.
+// The innermost part of products and convolutions: one tile of the result, held in registers while k runs.
 namespace safer::kernels {
 namespace {
 
-/// c[rows, columns] (+)= start + A B, summed over k steps in order. A(i, p) = a[i * a_row + p * a_col]; row p of B starts at
-/// b + p * b_row. start: one value a column or nullptr (0).
+/// c[rows, columns] (+)= start + A B, summed over k steps in order; then what `last_step` says. A(i, p) = a[i * a_row + p * a_col];
+/// row p of B starts at b + b_rows[p]. start: one value a column or nullptr (0).
 struct Tile {
   const float* a;
   std::int64_t a_row, a_col;
   const float* b;
-  std::int64_t b_row;
+  const std::int64_t* b_rows;
   float* c;
   std::int64_t c_row;
   const float* start;
   std::int64_t k;
   std::int64_t last;  // columns in the last vector
   bool add;
+  bool last_step = false;           // c = min(high, max(low, c + residual)) before it is stored
+  const float* residual = nullptr;  // rows lie as those of c; nullptr: 0
+  float low = 0, high = 0;
 };
 
 /// The columns of one row of B, C or `start`; the last vector holds only those in `mask` if `partial`.
@@ -42,6 +45,18 @@ template <bool partial, std::size_t vectors>
   });
 }
 
+/// acc += from, rows apart as those of c.
+template <bool partial, std::size_t rows, std::size_t vectors>
+[[gnu::always_inline]] inline void add_tile(Batch (&acc)[rows][vectors], const float* from, std::int64_t row, Mask mask) {
+  unroll<rows>([&](auto i) {
+    Batch other[vectors];
+    load_row<partial>(other, from + i * row, mask);
+    unroll<vectors>([&](auto v) { acc[i][v] += other[v]; });
+  });
+}
+
+constexpr std::int64_t worth_prefetching = 64;  // steps that hide the time until c is in the first-level cache
+
 template <std::size_t rows, std::size_t vectors, bool partial>
 void tile(const Tile& t) {
   const Mask mask = partial ? first(t.last) : Mask{};
@@ -49,26 +64,26 @@ void tile(const Tile& t) {
   unroll<vectors>([&](auto v) { acc[0][v] = Batch(0.f); });
   if (t.start) load_row<partial>(acc[0], t.start, mask);
   unroll<rows - 1>([&](auto i) { unroll<vectors>([&](auto v) { acc[i + 1][v] = acc[0][v]; }); });
+  if (t.k >= worth_prefetching)
+    unroll<rows>([&](auto i) { unroll<vectors>([&](auto v) { __builtin_prefetch(t.c + i * t.c_row + v * lanes); }); });
 
-  const float *a = t.a, *b = t.b;
-  for (std::int64_t p = 0; p < t.k; ++p, a += t.a_col, b += t.b_row) {
+  const float* a = t.a;
+  for (std::int64_t p = 0; p < t.k; ++p, a += t.a_col) {
     Batch row[vectors];
+    const float* b = t.b + t.b_rows[p];
     load_row<partial>(row, b, mask);
     unroll<rows>([&](auto i) {
       const Batch ai(a[i * t.a_row]);
       unroll<vectors>([&](auto v) { acc[i][v] = mul_add(ai, row[v], acc[i][v]); });
     });
   }
-
-  unroll<rows>([&](auto i) {
-    float* c = t.c + i * t.c_row;
-    if (t.add) {
-      Batch old[vectors];
-      load_row<partial>(old, c, mask);
-      unroll<vectors>([&](auto v) { acc[i][v] += old[v]; });
-    }
-    store_row<partial>(c, acc[i], mask);
-  });
+  if (t.add) add_tile<partial>(acc, t.c, t.c_row, mask);
+  if (t.last_step) {
+    if (t.residual) add_tile<partial>(acc, t.residual, t.c_row, mask);
+    const Batch low(t.low), high(t.high);
+    unroll<rows>([&](auto i) { unroll<vectors>([&](auto v) { acc[i][v] = xsimd::min(high, xsimd::max(low, acc[i][v])); }); });
+  }
+  unroll<rows>([&](auto i) { store_row<partial>(t.c + i * t.c_row, acc[i], mask); });
 }
 
 using TileKernel = void(const Tile&);

@@ -11,6 +11,7 @@
 //   Doubles, widen(from)    its vector of doubles; half a Batch of floats as doubles
 //   Mask, first(count)      the first `count` lanes, 0 <= count <= lanes;   load(from, mask): 0 elsewhere; store(to, v, mask);
 //   keep(v, mask) load_quads(from, stride)  four floats at a time: from[0..3], from[stride ..], from[2 stride ..], ...
+//   store_quads(to, stride, v)   the reverse
 //   transpose_quads(r)      in each quad of lanes, r[i][j] <-> r[j][i]
 // Everything has internal linkage: two sets' copies of a function must never be merged by the linker.
 namespace safer::kernels {

@@ -73,13 +73,40 @@ void check_case(const KernelTable<float>& table, const Case& c, bool exact) {
   CHECK(result.intact());
 }
 
+/// Bias, residual and activation behind one product, in every combination.
+void check_epilogues(const KernelTable<float>& table, std::int64_t m, std::int64_t n, std::int64_t k) {
+  const Floats a = random_integers(m * k, 53), b = random_integers(k * n, 54), bias = random_integers(n, 55);
+  const Floats residual = random_integers(m * n, 56);
+  const Doubles wide_a = widened(a), wide_b = widened(b), wide_bias = widened(bias), wide_residual = widened(residual);
+  for (int parts = 0; parts < 4; ++parts)
+    for (const int activation : {-1, int(Unary::relu), int(Unary::relu6), int(Unary::leaky_relu), int(Unary::sigmoid)}) {
+      Floats c(m * n, nan);
+      Doubles want(m * n);
+      Gemm<float> gemm{m, n, k, a.data(), k, 1, b.data(), n, 1, c.data(), n};
+      Gemm<double> wide{m, n, k, wide_a.data(), k, 1, wide_b.data(), n, 1, want.data(), n};
+      if (parts & 1) gemm.epilogue.bias = bias.data(), wide.epilogue.bias = wide_bias.data();
+      if (parts & 2) gemm.epilogue.residual = residual.data(), wide.epilogue.residual = wide_residual.data();
+      if (activation >= 0) {
+        gemm.epilogue.activates = wide.epilogue.activates = true;
+        gemm.epilogue.activation = wide.epilogue.activation = Unary(activation);
+        gemm.epilogue.alpha = 0.25f, wide.epilogue.alpha = 0.25;
+      }
+      reference_table.gemm(wide);
+      table.gemm(gemm);
+      const bool exact = activation != int(Unary::sigmoid);
+      for (std::int64_t i = 0; i < c.size(); ++i)
+        check_close(c[i], want[i], exact ? 0 : 4 * eps, fmt::format("gemm {}x{}x{} epilogue {} {}", m, n, k, parts, activation), i);
+      CHECK(c.intact());
+    }
+}
+
 /// Sizes around those of vectors, register tiles and panels of every instruction set.
 constexpr std::int64_t small[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  11, 12, 13, 14, 15,
                                   16, 17, 23, 24, 25, 28, 29, 31, 32, 33, 47, 48, 49, 64, 65};
 
 /// Beyond the blocks into which large products are cut, and large enough for every kind of copy.
 constexpr Case large[] = {
-    {97, 70, 520}, {130, 259, 257}, {64, 600, 64},  {200, 1100, 33}, {100, 1, 700},
+    {97, 70, 520}, {130, 259, 257}, {64, 600, 64},  {200, 1100, 33}, {100, 1, 700},   {150, 300, 512},
     {1, 300, 300}, {2400, 40, 33},  {65, 513, 300}, {3, 2100, 70},   {192, 192, 256},
 };
 
@@ -108,6 +135,9 @@ void check_gemm(const KernelTable<float>& table) {
   for (const Case& c : large) check_large(table, c);
   check_case(table, {90, 100, 1000}, false);
   check_case(table, {90, 100, 1000, Layout::columns, Layout::columns}, false);
+  check_epilogues(table, 5, 39, 7);
+  check_epilogues(table, 70, 150, 300);
+  check_epilogues(table, 3, 4, 0);
   check_case(table, {40, 50, 0, Layout::rows, Layout::rows, true, true}, true);
   check_case(table, {40, 50, 0, Layout::rows, Layout::rows, true, false}, true);
 }

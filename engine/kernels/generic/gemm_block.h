@@ -1,0 +1,81 @@
+#pragma once
+
+#include "engine/kernels/generic/epilogue.h"
+#include "engine/kernels/generic/gemm_pack.h"
+#include "engine/kernels/generic/gemm_tile.h"
+
+// A block of a product from tiles: what gemm and the convolutions share.
+namespace safer::kernels {
+namespace {
+
+/// Panels of B: row p of panel q starts at data + q * panel + rows[p].
+struct Panels {
+  const float* data;
+  const std::int64_t* rows;
+  std::int64_t panel;
+};
+
+/// p * step for p below k.
+constexpr void fill_offsets(std::int64_t (&at)[k_block], std::int64_t step, std::int64_t k) {
+  for (std::int64_t p = 0; p < k; ++p) at[p] = p * step;
+}
+struct PackedRows {
+  constexpr PackedRows() : at{} { fill_offsets(at, panel_columns, k_block); }
+  std::int64_t at[k_block];
+};
+constexpr PackedRows packed_rows;
+
+/// Where a block of the result goes, and what is done to it.
+struct Result {
+  float* c;
+  std::int64_t row, panel;  // from one row to the next, from one panel of columns to the next
+  const float* start;       // one value a column, before the first step; nullptr: 0
+  bool add;
+  bool last_step;         // the epilogue's residual and clamp follow
+  const float* residual;  // laid out as c
+  Clamp clamp;
+};
+
+/// The tiles first .. end - 1 of rows.
+struct TileRange {
+  std::int64_t first, end;
+};
+
+/// c (+)= start + a b over k steps for some tiles of rows, whose first row is `top` rows below c, and the first n columns.
+inline void multiply_rows(const RowTiles& tiles, TileRange range, std::int64_t top, const Rows& a, const Panels& b, const Result& c,
+                          std::int64_t n, std::int64_t k) {
+  for (std::int64_t j = 0; j < n; j += panel_columns) {
+    const std::int64_t q = j / panel_columns, columns = std::min(panel_columns, n - j), vectors = pieces(columns, lanes);
+    const std::int64_t last = columns - (vectors - 1) * lanes;
+    const auto& kernels = tile_kernels.by_size[vectors - 1];
+    for (std::int64_t i = range.first; i < range.end; ++i) {
+      const std::int64_t rows = tiles.rows(i), at = (tiles.first(i) - top) * c.row + q * c.panel;
+      kernels[rows - 1][last < lanes]({.a = a.tile(tiles, i),
+                                       .a_row = a.row,
+                                       .a_col = a.col(rows),
+                                       .b = b.data + q * b.panel,
+                                       .b_rows = b.rows,
+                                       .c = c.c + at,
+                                       .c_row = c.row,
+                                       .start = c.start ? c.start + j : nullptr,
+                                       .k = k,
+                                       .last = last,
+                                       .add = c.add,
+                                       .last_step = c.last_step,
+                                       .residual = c.residual ? c.residual + at : nullptr,
+                                       .low = c.clamp.low,
+                                       .high = c.clamp.high});
+    }
+  }
+}
+
+/// The same, with c at the first of the rows; so few of them at a time that their part of A stays in the second-level cache.
+inline void multiply(const RowTiles& tiles, TileRange range, const Rows& a, const Panels& b, const Result& c, std::int64_t n,
+                     std::int64_t k) {
+  constexpr std::int64_t at_once = 96 / tile_shape.rows;
+  for (std::int64_t i = range.first; i < range.end; i += at_once)
+    multiply_rows(tiles, {i, std::min(range.end, i + at_once)}, tiles.first(range.first), a, b, c, n, k);
+}
+
+}  // namespace
+}  // namespace safer::kernels
