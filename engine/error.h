@@ -1,9 +1,9 @@
 #pragma once
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <utility>
+
+#include "engine/format.h"
 
 namespace safer {
 

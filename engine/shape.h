@@ -1,7 +1,6 @@
 #pragma once
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +8,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "engine/format.h"
 
 namespace safer {
 
@@ -49,9 +50,10 @@ class Shape {
 }  // namespace safer
 
 template <>
-struct fmt::formatter<safer::Shape> : fmt::formatter<std::string_view> {
+struct fmt::formatter<safer::Shape> {
+  constexpr auto parse(fmt::format_parse_context& context) const { return context.begin(); }
   template <class Context>
   auto format(const safer::Shape& shape, Context& context) const {
-    return fmt::formatter<std::string_view>::format(shape.str(), context);
+    return std::ranges::copy(shape.str(), context.out()).out;
   }
 };
