@@ -1,98 +1,104 @@
 #pragma once
 
-#include "engine/kernels/generic/epilogue.h"
+#include <numeric>
 
-// Convolutions, one tap at a time: y's rows take up shifted rows of x.
+#include "engine/kernels/generic/conv_forward.h"
+#include "engine/kernels/generic/conv_weight_gradient.h"
+
+// Convolutions as products: forward and input gradient here, on the machinery of conv_forward.h.
 namespace safer::kernels {
 namespace {
 
-/// Outputs begin .. end - 1 of this axis see an input, not padding, at tap t; the first of those inputs.
-struct Overlap {
-  std::int64_t begin, end, first;
-};
-inline Overlap overlap(const WindowAxis& axis, std::int64_t tap) {
-  const std::int64_t shift = tap * axis.dilation - axis.before;  // the input that output 0 sees
-  const std::int64_t begin = shift >= 0 ? 0 : pieces(-shift, axis.stride);
-  const std::int64_t end = shift >= axis.in ? 0 : std::min(axis.out, (axis.in - 1 - shift) / axis.stride + 1);
-  return {begin, std::max(begin, end), begin * axis.stride + shift};
+inline std::int64_t packed_conv2d_size(const Conv& conv) { return conv.out_channels * row_weights(conv); }
+
+/// The weights of each group as gemm's tiles of rows.
+inline void pack_conv2d(const Conv& conv, T* packed, const T* w) {
+  const std::int64_t k = row_weights(conv);
+  const RowTiles tiles(outputs(conv), tile_shape.rows);
+  parallel_for(conv.groups * tiles.count, packed_conv2d_size(conv) / 4, [&](std::int64_t task) {
+    const std::int64_t first = task / tiles.count * outputs(conv) + tiles.first(task % tiles.count);
+    pack_rows(packed + first * k, {w + first * k, k, 1}, tiles.rows(task % tiles.count), k);
+  });
 }
 
-/// f(y offset, x offset, count) for the runs of one row that tap (s, t) joins, x offsets in steps of the stride.
-template <class F>
-inline void each_run(const Conv& conv, std::int64_t s, std::int64_t t, const F& f) {
-  const Overlap rows = overlap(conv.rows, s), columns = overlap(conv.columns, t);
-  if (columns.begin == columns.end) return;
-  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-    const std::int64_t row = rows.first + (i - rows.begin) * conv.rows.stride;
-    f(i * conv.columns.out + columns.begin, row * conv.columns.in + columns.first, columns.end - columns.begin);
+inline void conv2d(const Conv& conv, T* y, const T* x, const T* w, const T* packed_w, const Epilogue<T>& epilogue) {
+  thread_local Scratch scratch;
+  if (!packed_w) {
+    float* const to = scratch.floats(packed_conv2d_size(conv));
+    pack_conv2d(conv, to, w);
+    packed_w = to;
   }
+  const std::int64_t pixels = out_pixels(conv);
+  convolve(conv, x, packed_w, {y, conv.out_channels * pixels, pixels, conv.columns.out, 1, epilogue});
 }
 
-/// f(w offset, input channel, s, t) for the weights of output channel o.
-template <class F>
-inline void each_weight(const Conv& conv, std::int64_t o, const F& f) {
-  const std::int64_t depth = conv.in_channels / conv.groups, group = o / (conv.out_channels / conv.groups);
-  for (std::int64_t c = 0, at = o * depth * conv.rows.taps * conv.columns.taps; c < depth; ++c)
-    for (std::int64_t s = 0; s < conv.rows.taps; ++s)
-      for (std::int64_t t = 0; t < conv.columns.taps; ++t, ++at) f(at, group * depth + c, s, t);
-}
+/// The inputs of one axis at places r, r + stride, ...: they meet every step-th tap, last to first in ascending order of outputs.
+/// `axis` is what they see of the outputs.
+struct Phase {
+  Phase(const WindowAxis& a, std::int64_t r) : step(a.stride / std::gcd(a.stride, a.dilation)) {
+    std::int64_t first = 0;
+    while (first < std::min(step, a.taps) && (r + a.before - first * a.dilation) % a.stride != 0) ++first;
+    const std::int64_t count = first < std::min(step, a.taps) ? (a.taps - 1 - first) / step + 1 : 0;
+    last = first + (count - 1) * step;
+    axis = {.in = a.out,
+            .out = r < a.in ? (a.in - 1 - r) / a.stride + 1 : 0,
+            .taps = count,
+            .stride = 1,
+            .dilation = step * a.dilation / a.stride,
+            .before = -((r + a.before - last * a.dilation) / a.stride)};
+  }
+  std::int64_t step, last;
+  WindowAxis axis;
+};
 
-inline std::int64_t in_pixels(const Conv& conv) { return conv.rows.in * conv.columns.in; }
-inline std::int64_t out_pixels(const Conv& conv) { return conv.rows.out * conv.columns.out; }
-inline std::int64_t row_weights(const Conv& conv) { return conv.in_channels / conv.groups * conv.rows.taps * conv.columns.taps; }
-inline std::int64_t conv_work(const Conv& conv) { return conv.samples * conv.out_channels * out_pixels(conv) * row_weights(conv); }
-
-inline void conv2d(const Conv& conv, T* y, const T* x, const T* w, const T*, const Epilogue<T>& epilogue) {
-  const std::int64_t pixels = out_pixels(conv), step = conv.columns.stride;
-  parallel_for(conv.samples * conv.out_channels, conv_work(conv), [&](std::int64_t plane) {
-    const std::int64_t sample = plane / conv.out_channels, o = plane % conv.out_channels;
-    T* const to = y + plane * pixels;
-    std::fill_n(to, pixels, epilogue.bias ? epilogue.bias[o] : 0.f);
-    each_weight(conv, o, [&](std::int64_t at, std::int64_t c, std::int64_t s, std::int64_t t) {
-      const T* const from = x + (sample * conv.in_channels + c) * in_pixels(conv);
-      each_run(conv, s, t, [&](std::int64_t out, std::int64_t in, std::int64_t count) {
-        for (std::int64_t j = 0; j < count; ++j) to[out + j] += w[at] * from[in + j * step];
-      });
-    });
-    if (epilogue.residual) binary<Binary::add>(to, to, 1, epilogue.residual + plane * pixels, 1, pixels, 1, false);
-    if (epilogue.activates) activate(to, pixels, epilogue);
+/// w of these taps as packed rows of input channels, k = (output channel of the group, row tap, column tap).
+inline void pack_transposed(const Conv& conv, const Phase& rows, const Phase& columns, float* packed, const float* w) {
+  const RowTiles tiles(depth(conv), tile_shape.rows);
+  const std::int64_t k = outputs(conv) * rows.axis.taps * columns.axis.taps;
+  parallel_for(conv.groups * tiles.count, conv.in_channels * k, [&](std::int64_t task) {
+    const std::int64_t group = task / tiles.count, tile = task % tiles.count, count = tiles.rows(tile), first = tiles.first(tile);
+    float* to = packed + (group * depth(conv) + first) * k;
+    for (std::int64_t o = group * outputs(conv); o < (group + 1) * outputs(conv); ++o)
+      for (std::int64_t s = rows.last, m = 0; m < rows.axis.taps; ++m, s -= rows.step)
+        for (std::int64_t t = columns.last, n = 0; n < columns.axis.taps; ++n, t -= columns.step, to += count) {
+          const float* from = w + (o * depth(conv) + first) * taps(conv) + s * conv.columns.taps + t;
+          for (std::int64_t c = 0; c < count; ++c) to[c] = from[c * taps(conv)];
+        }
   });
 }
 
-inline std::int64_t packed_conv2d_size(const Conv&) { return 0; }
-inline void pack_conv2d(const Conv&, T*, const T*) {}
+inline void set_to_zero(const Conv& to, const Planes& planes) {
+  parallel_for(to.samples * to.out_channels, to.samples * to.out_channels * out_pixels(to), [&](std::int64_t plane) {
+    float* const y = planes.y + plane * planes.plane;
+    for (std::int64_t i = 0; i < to.rows.out; ++i)
+      for (std::int64_t j = 0; j < to.columns.out; ++j) y[i * planes.row + j * planes.column] = 0;
+  });
+}
 
+/// A convolution of dy for each remainder of the input's place modulo the stride: no zeros are inserted.
 inline void conv2d_input_gradient(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate) {
-  const std::int64_t size = conv.in_channels * in_pixels(conv), step = conv.columns.stride;
-  parallel_for(conv.samples, conv_work(conv), [&](std::int64_t sample) {
-    if (!accumulate) std::fill_n(dx + sample * size, size, 0.f);
-    for (std::int64_t o = 0; o < conv.out_channels; ++o)
-      each_weight(conv, o, [&](std::int64_t at, std::int64_t c, std::int64_t s, std::int64_t t) {
-        T* const to = dx + sample * size + c * in_pixels(conv);
-        const T* const from = dy + (sample * conv.out_channels + o) * out_pixels(conv);
-        each_run(conv, s, t, [&](std::int64_t out, std::int64_t in, std::int64_t count) {
-          for (std::int64_t j = 0; j < count; ++j) to[in + j * step] += w[at] * from[out + j];
-        });
-      });
-  });
-}
-
-inline void conv2d_weight_gradient(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate) {
-  const std::int64_t first = channels.begin * row_weights(conv), step = conv.columns.stride;
-  parallel_for(channels.end - channels.begin, conv_work(conv), [&](std::int64_t channel) {
-    const std::int64_t o = channels.begin + channel;
-    each_weight(conv, o, [&](std::int64_t at, std::int64_t c, std::int64_t s, std::int64_t t) {
-      double sum = 0;
-      for (std::int64_t sample = 0; sample < conv.samples; ++sample) {
-        const T* const from = x + (sample * conv.in_channels + c) * in_pixels(conv);
-        const T* const by = dy + (sample * conv.out_channels + o) * out_pixels(conv);
-        each_run(conv, s, t, [&](std::int64_t out, std::int64_t in, std::int64_t count) {
-          for (std::int64_t j = 0; j < count; ++j) sum += double(from[in + j * step]) * double(by[out + j]);
-        });
+  thread_local Scratch scratch;
+  const Epilogue<T> none;
+  for (std::int64_t i = 0; i < conv.rows.stride; ++i)
+    for (std::int64_t j = 0; j < conv.columns.stride; ++j) {
+      const Phase rows(conv.rows, i), columns(conv.columns, j);
+      const Conv phase{conv.samples, conv.groups, conv.out_channels, conv.in_channels, rows.axis, columns.axis};
+      const Planes planes{dx + i * conv.columns.in + j,
+                          conv.in_channels * in_pixels(conv),
+                          in_pixels(conv),
+                          conv.rows.stride * conv.columns.in,
+                          conv.columns.stride,
+                          none,
+                          accumulate};
+      if (out_pixels(phase) == 0) continue;
+      if (row_weights(phase) > 0) {
+        float* const packed = scratch.floats(phase.out_channels * row_weights(phase));
+        pack_transposed(conv, rows, columns, packed, w);
+        convolve(phase, dy, packed, planes);
+      } else if (!accumulate) {
+        set_to_zero(phase, planes);
       }
-      dw[at - first] = accumulate ? dw[at - first] + T(sum) : T(sum);
-    });
-  });
+    }
 }
 
 }  // namespace

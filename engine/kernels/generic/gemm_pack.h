@@ -36,7 +36,10 @@ struct Rows {
   const float* data;
   std::int64_t row, dense_col;
   std::int64_t packed_k = 0;  // steps in a packed tile; 0: not packed
-  const float* tile(const RowTiles& tiles, std::int64_t t) const { return data + tiles.first(t) * (packed_k ? packed_k : row); }
+  std::int64_t begin = 0;     // of them, those before are not used
+  const float* tile(const RowTiles& tiles, std::int64_t t) const {
+    return packed_k ? data + tiles.first(t) * packed_k + begin * tiles.rows(t) : data + tiles.first(t) * row;
+  }
   std::int64_t col(std::int64_t rows) const { return packed_k ? rows : dense_col; }
 };
 
@@ -82,18 +85,28 @@ inline void copy(float* to, const float* from, std::int64_t n) {
   each(0, n, [=](std::int64_t i, auto at) { at.store(to + i, at.load(from + i)); });
 }
 
-/// to[p * row + i] = from[i * step + p] for i < rows, p < k.
-inline void transpose(float* to, std::int64_t row, const float* from, std::int64_t step, std::int64_t rows, std::int64_t k) {
+/// to[p * row + i] = from[i * step + p] for a vector of p's, four i at a time.
+template <class Access>
+[[gnu::always_inline]] inline void transpose_vector(float* to, std::int64_t row, const float* from, std::int64_t step,
+                                                    std::int64_t rows, const Access& at) {
+  for (std::int64_t left = rows; left > 0; left -= 4) {
+    const std::int64_t i = std::max<std::int64_t>(0, left - 4);  // the first four may be written twice
+    Batch quads[4];
+    unroll<4>([&](auto j) { quads[j] = at.load(from + (i + j) * step); });
+    transpose_quads(quads);
+    unroll<4>([&](auto j) { store_quads(to + j * row + i, 4 * row, quads[j]); });
+  }
+}
+
+/// to[p * row + i] = from[i * step + p] for i < rows, p < k. With `over`, places up to the next whole vector of p's may be set to
+/// 0.
+inline void transpose(float* to, std::int64_t row, const float* from, std::int64_t step, std::int64_t rows, std::int64_t k,
+                      bool over = false) {
   std::int64_t p = 0;
-  if (rows >= 4)
-    for (; p + lanes <= k; p += lanes)
-      for (std::int64_t left = rows; left > 0; left -= 4) {
-        const std::int64_t i = std::max<std::int64_t>(0, left - 4);  // the first four may be written twice
-        Batch quads[4];
-        unroll<4>([&](auto j) { quads[j] = load(from + (i + j) * step + p); });
-        transpose_quads(quads);
-        unroll<4>([&](auto j) { store_quads(to + (p + j) * row + i, 4 * row, quads[j]); });
-      }
+  if (rows >= 4) {
+    for (; p + lanes <= k; p += lanes) transpose_vector(to + p * row, row, from + p, step, rows, Whole{});
+    if (over && p < k) return transpose_vector(to + p * row, row, from + p, step, rows, Part{first(k - p)});
+  }
   for (; p < k; ++p)
     for (std::int64_t i = 0; i < rows; ++i) to[p * row + i] = from[i * step + p];
 }
