@@ -33,7 +33,7 @@ Var cifar_resnet(Var x, std::int64_t blocks) {
       const auto scope = x.tape().scope(fmt::format("layer{}.{}", group + 1, i));
       h = block(h, channels[group], group > 0 && i == 0 ? 2 : 1);
     }
-  return linear_layer(flatten(global_average_pool(h)), classes, "linear");
+  return linear_layer(flatten(global_average_pool(h)), "linear", classes);
 }
 
 }  // namespace safer

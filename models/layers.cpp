@@ -18,7 +18,7 @@ std::int64_t last_axis(Var x) { return x.shape()[x.shape().rank() - 1]; }
 
 }  // namespace
 
-Var linear_layer(Var x, std::int64_t out, std::string_view name) {
+Var linear_layer(Var x, std::string_view name, std::int64_t out) {
   const Var W = declare(x.tape(), name, "weight", {out, last_axis(x)});
   const Var b = declare(x.tape(), name, "bias", {out}, Role::bias);
   return linear(x, W, b);

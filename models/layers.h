@@ -11,7 +11,7 @@
 namespace safer {
 
 /// y = W x + b over the last axis.   name.weight: [out, in]   name.bias: [out]
-Var linear_layer(Var x, std::int64_t out, std::string_view name);
+Var linear_layer(Var x, std::string_view name, std::int64_t out);
 
 struct ConvLayer {
   std::int64_t out = 0;   // channels

@@ -67,7 +67,7 @@ Var record(Var x, const Scheme& scheme) {
   for (const Stage& stage : stages)
     for (std::int64_t i = 0; i < stage.repeats; ++i) h = inverted_residual(h, scheme, block++, stage, i == 0 ? stage.stride : 1);
   h = relu6(unit(h, scheme.last, {.out = 1280, .taps = 1}));
-  return linear_layer(flatten(global_average_pool(h)), 1000, scheme.classifier);
+  return linear_layer(flatten(global_average_pool(h)), scheme.classifier, 1000);
 }
 
 }  // namespace

@@ -18,39 +18,39 @@ constexpr std::int64_t coordinates = 2, classes = 2, most_layers = 100, widest =
 constexpr double last_survival = 0.5;  // of the last block of skip_sd
 
 Var vanilla(Var x, std::span<const std::int64_t> widths) {
-  for (std::size_t i = 0; i < widths.size(); ++i) x = relu(linear_layer(x, widths[i], fmt::format("layers.{}", i)));
-  return linear_layer(x, classes, "head");
+  for (std::size_t i = 0; i < widths.size(); ++i) x = relu(linear_layer(x, fmt::format("layers.{}", i), widths[i]));
+  return linear_layer(x, "head", classes);
 }
 
 Var skip(Var x, const MoonsOptions& options, std::int64_t d) {
-  Var h = linear_layer(x, d, "stem");
+  Var h = linear_layer(x, "stem", d);
   for (std::int64_t i = 1; i <= options.depth; ++i) {
     const auto scope = x.tape().scope(fmt::format("blocks.{}", i - 1));
     Var branch = h;
     for (int layer = 0; layer < options.block_layers; ++layer)
-      branch = relu(linear_layer(branch, d, fmt::format("dense{}", layer + 1)));
+      branch = relu(linear_layer(branch, fmt::format("dense{}", layer + 1), d));
     if (options.family == MoonsFamily::skip_sd) {
       const double way = static_cast<double>(i) / static_cast<double>(options.depth);
       branch = stochastic_depth(branch, 1 - way * (1 - last_survival), /*per_sample=*/true);
     }
     h = h + branch;
   }
-  return linear_layer(h, classes, "head");
+  return linear_layer(h, "head", classes);
 }
 
 /// Each sample owns a row a token: x: [N, 2] -> tokens [N, 2, d].
 Var transformer(Var x, std::int64_t depth, std::int64_t d) {
   Tape& tape = x.tape();
-  Var h = linear_layer(reshape(x, {1, coordinates, 1}), d, "embed");
+  Var h = linear_layer(reshape(x, {1, coordinates, 1}), "embed", d);
   h = h + tape.parameter({.name = "positions", .shape = {coordinates, d}, .role = Role::embedding});
   for (std::int64_t i = 0; i < depth; ++i) {
     const auto scope = tape.scope(fmt::format("blocks.{}", i));
     const Var n = layer_norm_layer(h, "norm1");
-    const Var q = linear_layer(n, d, "attention.q"), k = linear_layer(n, d, "attention.k"), v = linear_layer(n, d, "attention.v");
-    h = h + linear_layer(attention(q, k, v, {.heads = moons_heads}), d, "attention.out");
-    h = h + linear_layer(gelu(linear_layer(layer_norm_layer(h, "norm2"), 2 * d, "mlp.fc1")), d, "mlp.fc2");
+    const Var q = linear_layer(n, "attention.q", d), k = linear_layer(n, "attention.k", d), v = linear_layer(n, "attention.v", d);
+    h = h + linear_layer(attention(q, k, v, {.heads = moons_heads}), "attention.out", d);
+    h = h + linear_layer(gelu(linear_layer(layer_norm_layer(h, "norm2"), "mlp.fc1", 2 * d)), "mlp.fc2", d);
   }
-  return linear_layer(mean(h, {1}), classes, "head");
+  return linear_layer(mean(h, {1}), "head", classes);
 }
 
 }  // namespace

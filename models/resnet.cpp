@@ -45,7 +45,7 @@ Var resnet(Var x, const ResnetOptions& options) {
       const std::int64_t stride = group > 0 && i == 0 ? 2 : 1;
       h = options.bottleneck ? bottleneck_block(h, width, stride) : basic_block(h, width, stride);
     }
-  return linear_layer(flatten(global_average_pool(h)), classes, "fc");
+  return linear_layer(flatten(global_average_pool(h)), "fc", classes);
 }
 
 }  // namespace safer

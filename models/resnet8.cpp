@@ -32,7 +32,7 @@ Var resnet8(Var x, const Resnet8Options& options) {
   h = stack(h, "stack1", width, 1);
   h = stack(h, "stack2", 2 * width, 2);
   h = stack(h, "stack3", 4 * width, 2);
-  return linear_layer(flatten(global_average_pool(h)), options.classes, "fc");
+  return linear_layer(flatten(global_average_pool(h)), "fc", options.classes);
 }
 
 }  // namespace safer

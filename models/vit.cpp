@@ -17,38 +17,40 @@ namespace {
 constexpr double epsilon = 1e-6;
 constexpr std::int64_t mlp_ratio = 4;
 
+/// Of the parameters that hold them, or of the layers.
 struct Names {
   std::string_view patches, class_token, positions, block, norm1, qkv_weight, qkv_bias, qkv_parts[3], projection, norm2, fc1, fc2,
       norm, head;
 };
-constexpr Names timm = {"patch_embed.proj",
-                        "cls_token",
-                        "pos_embed",
-                        "blocks.",
-                        "norm1",
-                        "attn.qkv.weight",
-                        "attn.qkv.bias",
-                        {"attn.q.weight", "attn.k.weight", "attn.v.weight"},
-                        "attn.proj",
-                        "norm2",
-                        "mlp.fc1",
-                        "mlp.fc2",
-                        "norm",
-                        "head"};
-constexpr Names torchvision = {"conv_proj",
-                               "class_token",
-                               "encoder.pos_embedding",
-                               "encoder.layers.encoder_layer_",
-                               "ln_1",
-                               "self_attention.in_proj_weight",
-                               "self_attention.in_proj_bias",
-                               {"self_attention.q_proj_weight", "self_attention.k_proj_weight", "self_attention.v_proj_weight"},
-                               "self_attention.out_proj",
-                               "ln_2",
-                               "mlp.0",
-                               "mlp.3",
-                               "encoder.ln",
-                               "heads.head"};
+constexpr Names timm = {.patches = "patch_embed.proj",
+                        .class_token = "cls_token",
+                        .positions = "pos_embed",
+                        .block = "blocks.",
+                        .norm1 = "norm1",
+                        .qkv_weight = "attn.qkv.weight",
+                        .qkv_bias = "attn.qkv.bias",
+                        .qkv_parts = {"attn.q.weight", "attn.k.weight", "attn.v.weight"},
+                        .projection = "attn.proj",
+                        .norm2 = "norm2",
+                        .fc1 = "mlp.fc1",
+                        .fc2 = "mlp.fc2",
+                        .norm = "norm",
+                        .head = "head"};
+constexpr Names torchvision = {
+    .patches = "conv_proj",
+    .class_token = "class_token",
+    .positions = "encoder.pos_embedding",
+    .block = "encoder.layers.encoder_layer_",
+    .norm1 = "ln_1",
+    .qkv_weight = "self_attention.in_proj_weight",
+    .qkv_bias = "self_attention.in_proj_bias",
+    .qkv_parts = {"self_attention.q_proj_weight", "self_attention.k_proj_weight", "self_attention.v_proj_weight"},
+    .projection = "self_attention.out_proj",
+    .norm2 = "ln_2",
+    .fc1 = "mlp.0",
+    .fc2 = "mlp.3",
+    .norm = "encoder.ln",
+    .head = "heads.head"};
 
 /// x: [N, 3, H, W] -> a token for each patch, row by row, behind the class token: [N, 1 + patches, d].
 Var embed(Var x, const VitOptions& options, const Names& names) {
@@ -73,7 +75,7 @@ Var self_attention(Var x, const VitOptions& options, const Names& names) {
   const Var b = tape.parameter({.name = std::string(names.qkv_bias), .shape = {3 * d}, .role = Role::bias});
   const Var qkv = linear(x, W, b);
   const auto part = [&](std::int64_t i) { return slice(qkv, 2, i * d, (i + 1) * d); };
-  return linear_layer(attention(part(0), part(1), part(2), {.heads = options.heads}), d, names.projection);
+  return linear_layer(attention(part(0), part(1), part(2), {.heads = options.heads}), names.projection, d);
 }
 
 }  // namespace
@@ -87,11 +89,11 @@ Var vit(Var x, const VitOptions& options) {
   for (std::int64_t i = 0; i < options.depth; ++i) {
     const auto scope = x.tape().scope(fmt::format("{}{}", names.block, i));
     h = h + self_attention(layer_norm_layer(h, names.norm1, epsilon), options, names);
-    const Var hidden = gelu(linear_layer(layer_norm_layer(h, names.norm2, epsilon), mlp_ratio * d, names.fc1));
-    h = h + linear_layer(hidden, d, names.fc2);
+    const Var hidden = gelu(linear_layer(layer_norm_layer(h, names.norm2, epsilon), names.fc1, mlp_ratio * d));
+    h = h + linear_layer(hidden, names.fc2, d);
   }
   const Var answer = reshape(slice(h, 1, 0, 1), {1, d});  // of the class token, the only one that the head reads
-  return linear_layer(layer_norm_layer(answer, names.norm, epsilon), options.classes, names.head);
+  return linear_layer(layer_norm_layer(answer, names.norm, epsilon), names.head, options.classes);
 }
 
 }  // namespace safer

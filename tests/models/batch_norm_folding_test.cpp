@@ -79,8 +79,8 @@ TEST_CASE("batch norm folding: ResNet-8 computes the same without its norms") {
 TEST_CASE("batch norm folding: layers without bias, in groups, and linear ones") {
   const Network network = make({4, 6, 6}, [](Var x) {
     Var h = relu(batch_norm_layer(conv_layer(x, "depthwise", {.out = 8, .padding = 1, .groups = 4}), "norm1"));
-    h = batch_norm_layer(linear_layer(flatten(global_average_pool(h)), 5, "linear"), "norm2", 1e-3);
-    return linear_layer(h, 3, "head");
+    h = batch_norm_layer(linear_layer(flatten(global_average_pool(h)), "linear", 5), "norm2", 1e-3);
+    return linear_layer(h, "head", 3);
   });
   const Network folded = fold_batch_norms(network);
   CHECK(count(folded, "batch_norm") == 0);
@@ -96,7 +96,7 @@ TEST_CASE("batch norm folding: norms that others depend on stay") {
     const Var shared = x.tape().parameter({.name = "shared.weight", .shape = {4, 4, 1, 1}});
     h = conv2d(batch_norm_layer(conv2d(h, shared), "bn2"), shared);
     h = batch_norm_layer(relu(h), "bn3");
-    return linear_layer(flatten(global_average_pool(h)), 3, "head");
+    return linear_layer(flatten(global_average_pool(h)), "head", 3);
   });
   const Network same = fold_batch_norms(network);
   CHECK(count(same, "batch_norm") == 3);
