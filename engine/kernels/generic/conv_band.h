@@ -12,8 +12,8 @@ namespace {
 ///   [channel][row remainder][column remainder][rows][width]
 struct Band {
   Band(const Conv& conv, std::int64_t out_rows)
-      : rows(out_rows + reach(conv.rows) / conv.rows.stride),
-        width(conv.columns.out + reach(conv.columns) / conv.columns.stride),
+      : rows(out_rows + taps_reach(conv.rows) / conv.rows.stride),
+        width(conv.columns.out + taps_reach(conv.columns) / conv.columns.stride),
         plane(odd_lines(conv.rows.stride * conv.columns.stride * rows * width)) {}
 
   std::int64_t offset(const Conv& conv, std::int64_t s, std::int64_t t) const {
@@ -63,7 +63,7 @@ inline void copy_plane(float* to, const Conv& conv, const Band& band, const floa
 /// Whether images need no copy: runs of outputs see runs of inputs as it is, far enough apart in memory.
 inline bool dense(const Conv& conv) {
   const auto unpadded = [](const WindowAxis& axis) {
-    return axis.stride == 1 && axis.before == 0 && axis.out + reach(axis) == axis.in;
+    return axis.stride == 1 && axis.before == 0 && axis.out + taps_reach(axis) == axis.in;
   };
   return unpadded(conv.rows) && unpadded(conv.columns) && in_pixels(conv) % 512 != 0;
 }

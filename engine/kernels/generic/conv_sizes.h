@@ -18,7 +18,7 @@ inline std::int64_t conv_work(const Conv& conv) {
 }
 
 /// Inputs that the taps of one output reach over.
-inline std::int64_t reach(const WindowAxis& axis) { return (axis.taps - 1) * axis.dilation; }
+inline std::int64_t taps_reach(const WindowAxis& axis) { return (axis.taps - 1) * axis.dilation; }
 
 /// Item `part` of `parts` equal ones starts here: 0 for the first, n for part = parts.
 inline std::int64_t cut(std::int64_t n, std::int64_t part, std::int64_t parts) { return n * part / parts; }

@@ -51,8 +51,8 @@ struct WeightTask {
 struct Pixels {
   Pixels(const WeightTask& task, const Places& places)
       : pitch(task.joint ? task.channels : odd_lines(task.channels)),
-        rows((places.rows - 1) * task.conv.rows.stride + reach(task.conv.rows) + 1),
-        columns((places.columns - 1) * task.conv.columns.stride + reach(task.conv.columns) + 1) {}
+        rows((places.rows - 1) * task.conv.rows.stride + taps_reach(task.conv.rows) + 1),
+        columns((places.columns - 1) * task.conv.columns.stride + taps_reach(task.conv.columns) + 1) {}
   std::int64_t sample() const { return rows * columns * pitch; }
   std::int64_t offset(const WeightTask& task, std::int64_t run) const {
     const WindowAxis &down = task.conv.rows, &right = task.conv.columns;
