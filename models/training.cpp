@@ -13,6 +13,7 @@
 #include "models/adam.h"
 #include "models/data/dataset.h"
 #include "models/evaluation.h"
+#include "models/running_statistics.h"
 
 namespace safer {
 namespace {
@@ -34,8 +35,8 @@ LossTape with_loss(const Network& network) {
 /// Steps of one batch size: a workspace and the samples of the step.
 class Stepper {
  public:
-  Stepper(const Network& network, const LossTape& tape, std::size_t samples)
-      : workspace_(plan(network, tape, samples)),
+  Stepper(const Network& network, const LossTape& tape, const RunningStatistics& statistics, std::size_t samples)
+      : workspace_(plan(network, tape, statistics, samples)),
         loss_(tape.loss),
         inputs_(samples * static_cast<std::size_t>(network.sample_shape().size())),
         labels_(samples),
@@ -60,10 +61,15 @@ class Stepper {
     const std::span<const float> losses = workspace_.value(loss_);
     return std::accumulate(losses.begin(), losses.end(), 0.0);
   }
+  /// The last run, for the running statistics.
+  const Workspace<float>& workspace() const { return workspace_; }
 
  private:
-  static Plan plan(const Network& network, const LossTape& tape, std::size_t samples) {
-    PlanOptions options{.batch = static_cast<std::int64_t>(samples), .mode = Mode::training, .root = tape.loss};
+  static Plan plan(const Network& network, const LossTape& tape, const RunningStatistics& statistics, std::size_t samples) {
+    PlanOptions options{.batch = static_cast<std::int64_t>(samples),
+                        .mode = Mode::training,
+                        .outputs = statistics.reads(),
+                        .root = tape.loss};
     for (int id = 0; id < network.parameters.size(); ++id)
       if (network.parameters.spec(id).role != Role::buffer) options.gradients.push_back(tape.tape.parameter_value(id));
     return Plan(tape.tape, options);
@@ -101,9 +107,10 @@ std::vector<double> train(Network& network, const Dataset& data, const TrainOpti
   const std::size_t steps_per_epoch = (samples + batch - 1) / batch;
 
   const LossTape tape = with_loss(network);
-  Stepper full(network, tape, batch);
+  RunningStatistics statistics(network.tape, options.batch_norm_momentum);
+  Stepper full(network, tape, statistics, batch);
   std::optional<Stepper> last;
-  if (rest > 0) last.emplace(network, tape, rest);
+  if (rest > 0) last.emplace(network, tape, statistics, rest);
   BatchGradient<float> gradient(*network.parameters.table());
   Adam adam(network.parameters, {.learning_rate = options.learning_rate});
 
@@ -123,6 +130,7 @@ std::vector<double> train(Network& network, const Dataset& data, const TrainOpti
       const double loss = stepper.run(data, chosen, randomness, network.parameters, gradient);
       adam.set_learning_rate(learning_rate(options, progress.step, progress.steps));
       adam.step(network.parameters, gradient);
+      statistics.update(network.parameters, stepper.workspace());
       sum += loss;
       ++progress.step;
       progress.loss = loss / static_cast<double>(chosen.size());

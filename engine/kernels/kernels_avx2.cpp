@@ -27,6 +27,15 @@ inline Batch load(const float* from, Mask mask) { return _mm256_maskload_ps(from
 inline void store(float* to, Batch v, Mask mask) { _mm256_maskstore_ps(to, mask, v); }
 inline Batch keep(Batch v, Mask mask) { return _mm256_and_ps(v, _mm256_castsi256_ps(mask)); }
 
+inline void unzip(Batch a, Batch b, Batch& even, Batch& odd) {
+  const __m256 low = _mm256_permute2f128_ps(a, b, 0x20), high = _mm256_permute2f128_ps(a, b, 0x31);
+  even = _mm256_shuffle_ps(low, high, 0x88), odd = _mm256_shuffle_ps(low, high, 0xDD);
+}
+inline void zip(Batch even, Batch odd, Batch& a, Batch& b) {
+  const __m256 low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
+  a = _mm256_permute2f128_ps(low, high, 0x20), b = _mm256_permute2f128_ps(low, high, 0x31);
+}
+
 inline Batch load_quads(const float* from, std::int64_t stride) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), _mm_loadu_ps(from + stride), 1);
 }

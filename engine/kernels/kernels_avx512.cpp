@@ -24,6 +24,17 @@ inline Batch load(const float* from, Mask mask) { return _mm512_maskz_loadu_ps(m
 inline void store(float* to, Batch v, Mask mask) { _mm512_mask_storeu_ps(to, mask, v); }
 inline Batch keep(Batch v, Mask mask) { return _mm512_maskz_mov_ps(mask, v); }
 
+inline void unzip(Batch a, Batch b, Batch& even, Batch& odd) {
+  const __m512i first = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  even = _mm512_permutex2var_ps(a, first, b);
+  odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(first, _mm512_set1_epi32(1)), b);
+}
+inline void zip(Batch even, Batch odd, Batch& a, Batch& b) {
+  const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  a = _mm512_permutex2var_ps(even, first, odd);
+  b = _mm512_permutex2var_ps(even, _mm512_add_epi32(first, _mm512_set1_epi32(8)), odd);
+}
+
 inline Batch load_quads(const float* from, std::int64_t stride) {
   __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(from));
   v = _mm512_insertf32x4(v, _mm_loadu_ps(from + stride), 1);

@@ -36,6 +36,9 @@ inline Batch keep(Batch v, Mask count) {
   return load(lane, count);
 }
 
+inline void unzip(Batch a, Batch b, Batch& even, Batch& odd) { even = vuzp1q_f32(a, b), odd = vuzp2q_f32(a, b); }
+inline void zip(Batch even, Batch odd, Batch& a, Batch& b) { a = vzip1q_f32(even, odd), b = vzip2q_f32(even, odd); }
+
 inline Batch load_quads(const float* from, std::int64_t) { return vld1q_f32(from); }
 inline void store_quads(float* to, std::int64_t, Batch v) { vst1q_f32(to, v); }
 inline void transpose_quads(Batch (&r)[4]) {

@@ -39,6 +39,11 @@ inline Batch keep(Batch v, Mask count) {
   return _mm_and_ps(v, _mm_castsi128_ps(_mm_cmpgt_epi32(_mm_set1_epi32(static_cast<int>(count)), lane)));
 }
 
+inline void unzip(Batch a, Batch b, Batch& even, Batch& odd) {
+  even = _mm_shuffle_ps(a, b, 0x88), odd = _mm_shuffle_ps(a, b, 0xDD);
+}
+inline void zip(Batch even, Batch odd, Batch& a, Batch& b) { a = _mm_unpacklo_ps(even, odd), b = _mm_unpackhi_ps(even, odd); }
+
 inline Batch load_quads(const float* from, std::int64_t) { return _mm_loadu_ps(from); }
 inline void store_quads(float* to, std::int64_t, Batch v) { _mm_storeu_ps(to, v); }
 inline void transpose_quads(Batch (&r)[4]) {

@@ -4,12 +4,15 @@
 
 #include "engine/kernels/generic/conv_forward.h"
 #include "engine/kernels/generic/conv_weight_gradient.h"
+#include "engine/kernels/generic/depthwise_gradient.h"
 
 // Convolutions as products: forward and input gradient here, on the machinery of conv_forward.h.
 namespace safer::kernels {
 namespace {
 
-inline std::int64_t packed_conv2d_size(const Conv& conv) { return conv.out_channels * row_weights(conv); }
+inline std::int64_t packed_conv2d_size(const Conv& conv) {
+  return is_depthwise(conv) ? 0 : conv.out_channels * row_weights(conv);
+}
 
 /// The weights of each group as gemm's tiles of rows.
 inline void pack_conv2d(const Conv& conv, T* packed, const T* w) {
@@ -22,6 +25,7 @@ inline void pack_conv2d(const Conv& conv, T* packed, const T* w) {
 }
 
 inline void conv2d(const Conv& conv, T* y, const T* x, const T* w, const T* packed_w, const Epilogue<T>& epilogue) {
+  if (is_depthwise(conv)) return depthwise_conv2d(conv, y, x, w, epilogue);
   thread_local Scratch scratch;
   if (!packed_w) {
     float* const to = scratch.floats(packed_conv2d_size(conv));
@@ -77,6 +81,7 @@ inline void set_to_zero(const Conv& to, const Planes& planes) {
 
 /// A convolution of dy for each remainder of the input's place modulo the stride: no zeros are inserted.
 inline void conv2d_input_gradient(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate) {
+  if (is_depthwise(conv)) return depthwise_conv2d_input_gradient(conv, dx, dy, w, accumulate);
   thread_local Scratch scratch;
   const Epilogue<T> none;
   for (std::int64_t i = 0; i < conv.rows.stride; ++i)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/kernels/generic/conv_sizes.h"
+#include "engine/kernels/generic/depthwise_gradient.h"
 #include "engine/kernels/generic/scratch.h"
 
 // dw[o, (c, s, t)] = sum over places p of dy[o, p] x[c, place that tap (s, t) sees from p]: a product whose long side is p. Vectors
@@ -193,6 +194,7 @@ inline void gradient_of_rows(const Conv& conv, float* dw, const float* dy, const
 }
 
 inline void conv2d_weight_gradient(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate) {
+  if (is_depthwise(conv)) return depthwise_conv2d_weight_gradient(conv, dw, dy, x, channels, accumulate);
   const std::int64_t each_group = outputs(conv);
   if (conv.samples == 0) {
     if (!accumulate) std::fill_n(dw, (channels.end - channels.begin) * row_weights(conv), 0.f);

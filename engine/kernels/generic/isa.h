@@ -12,6 +12,7 @@
 //   Mask, first(count)      the first `count` lanes, 0 <= count <= lanes;   load(from, mask): 0 elsewhere; store(to, v, mask);
 //   keep(v, mask) load_quads(from, stride)  four floats at a time: from[0..3], from[stride ..], from[2 stride ..], ...
 //   store_quads(to, stride, v)   the reverse
+//   unzip(a, b, even, odd)  of the lanes of a and b, one after the other, every second one;  zip(even, odd, a, b): the inverse
 //   transpose_quads(r)      in each quad of lanes, r[i][j] <-> r[j][i]
 // Everything has internal linkage: two sets' copies of a function must never be merged by the linker.
 namespace safer::kernels {

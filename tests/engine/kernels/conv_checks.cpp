@@ -34,6 +34,12 @@ std::vector<Case> cases() {
       {"depthwise", {2, 6, 6, 6, axis(9, 3, 1, 1, 1), axis(40, 3, 1, 1, 1)}},
       {"depthwise, stride 2", {2, 5, 5, 5, axis(10, 3, 2, 0, 1), axis(37, 3, 2, 1, 1)}},
       {"depthwise 5x5, dilation 2", {1, 3, 3, 3, axis(12, 5, 1, 4, 4, 2), axis(21, 5, 1, 4, 4, 2)}},
+      {"depthwise, tall", {1, 2, 2, 2, axis(150, 3, 1, 1, 1), axis(33, 3, 1, 1, 1)}},
+      {"depthwise, strides differ", {2, 3, 3, 3, axis(9, 3, 1, 1, 1), axis(50, 3, 2, 0, 1)}},
+      {"depthwise, stride 2 by 1", {1, 3, 3, 3, axis(9, 3, 2, 1, 1), axis(23, 3, 1, 1, 1)}},
+      {"depthwise, stride 3, dilation 2", {1, 4, 4, 4, axis(14, 3, 3, 2, 1, 2), axis(45, 4, 3, 1, 3, 2)}},
+      {"depthwise, more padding than the taps reach", {1, 2, 2, 2, axis(6, 3, 1, 4, 3), axis(9, 3, 1, 3, 5)}},
+      {"depthwise, the window has more taps than it may keep", {1, 2, 2, 2, axis(20, 17, 1, 8, 8), axis(5, 3, 1, 1, 1)}},
       {"two outputs a channel", {1, 4, 4, 8, axis(7, 3, 1, 1, 1), axis(7, 3, 1, 1, 1)}},
       {"kernel larger than the image", {2, 1, 3, 2, axis(2, 5, 1, 2, 2), axis(3, 5, 1, 2, 2)}},
       {"only padding under some taps", {1, 1, 2, 2, axis(1, 3, 1, 3, 3), axis(2, 3, 1, 4, 3)}},
@@ -43,6 +49,9 @@ std::vector<Case> cases() {
   };
   for (std::int64_t columns = 1; columns <= 2 * 32 + 1; ++columns)
     all.push_back({"columns around vectors", {1, 1, 2, 3, axis(2, 3, 1, 1, 1), axis(columns, 3, 1, 1, 1)}});
+  for (std::int64_t columns = 2; columns <= 4 * 16 + 1; ++columns)
+    for (const std::int64_t stride : {1, 2})
+      all.push_back({"depthwise, columns around vectors", {1, 2, 2, 2, axis(6, 3, stride, 1, 1), axis(columns, 3, stride, 1, 1)}});
   for (std::int64_t channels = 1; channels <= 33; ++channels)
     all.push_back({"channels around tiles", {1, 1, channels, 34 - channels, axis(3, 2, 1, 1, 0), axis(5, 3, 1, 1, 1)}});
   return all;

@@ -1,0 +1,184 @@
+#pragma once
+
+#include "engine/kernels/generic/epilogue.h"
+#include "engine/kernels/generic/scratch.h"
+
+// Convolutions in which every channel sees itself alone. Memory bounds them, so each plane is read once: strips of rows are copied
+// with their padding to where they stay in the cache, and the columns that a stride separates are dealt out into runs, so that
+// neighbouring outputs read neighbouring floats. Loops over columns then know neither edges nor strides.
+namespace safer::kernels {
+namespace {
+
+constexpr std::int64_t most_taps = 16;  // along each axis
+
+inline bool is_depthwise(const Conv& conv) {
+  return conv.groups == conv.in_channels && conv.groups == conv.out_channels && conv.rows.taps <= most_taps &&
+         conv.columns.taps <= most_taps;
+}
+
+inline std::int64_t window_reach(const WindowAxis& axis) { return (axis.taps - 1) * axis.dilation + 1; }
+
+/// How rows of a plane are copied. Copied column p is column p - before of the image (0 where there is none), and stands at
+/// place p / stride of run p % stride.
+struct CopiedRows {
+  explicit CopiedRows(const Conv& conv)
+      : rows(conv.rows),
+        columns(conv.columns),
+        run(pieces(length(conv.columns), conv.columns.stride) + lanes),
+        row(run * columns.stride) {
+    constexpr std::int64_t floats = 1 << 12;  // of a strip: half of the smallest first-level caches
+    constexpr std::int64_t together = 4;      // output rows that are computed together
+    const std::int64_t fitting = (floats / row - window_reach(rows)) / rows.stride + 1;
+    strip = std::max(together, fitting / together * together);
+  }
+
+  /// Where tap t of output 0 stands in a copied row; output j stands j further.
+  std::int64_t place(std::int64_t t) const {
+    const std::int64_t p = t * columns.dilation;
+    return p % columns.stride * run + p / columns.stride;
+  }
+  /// Copied rows of `count` output rows.
+  std::int64_t height(std::int64_t count) const { return (count - 1) * rows.stride + window_reach(rows); }
+  std::int64_t size() const { return height(strip) * row; }
+
+  /// Copies what output rows first .. first + count - 1 read.
+  void copy(T* to, const T* plane, std::int64_t first, std::int64_t count) const {
+    const std::int64_t top = first * rows.stride - rows.before;
+    for (std::int64_t r = 0; r < height(count); ++r, to += row)
+      if (top + r >= 0 && top + r < rows.in)
+        copy_row(to, plane + (top + r) * columns.in);
+      else
+        std::fill_n(to, row, 0.f);
+  }
+
+  WindowAxis rows, columns;
+  std::int64_t run, row;  // floats of a run, of all runs of a row
+  std::int64_t strip;     // output rows that are worked on at a time
+
+ private:
+  /// Columns that are copied: what windows read, or all that there are.
+  static std::int64_t length(const WindowAxis& axis) {
+    return std::max((axis.out - 1) * axis.stride + window_reach(axis), axis.before + axis.in);
+  }
+
+  void copy_row(T* to, const T* from) const {
+    const std::int64_t stride = columns.stride, skipped = std::max<std::int64_t>(0, -columns.before);
+    const std::int64_t before = std::max<std::int64_t>(0, columns.before), count = std::max<std::int64_t>(0, columns.in - skipped);
+    from += skipped;
+    for (std::int64_t k = 0; k < stride; ++k) {  // from[i] goes to run (before + i) % stride
+      T* const own = to + k * run;
+      const std::int64_t first = pieces(std::max<std::int64_t>(0, before - k), stride),
+                         last = pieces(std::max<std::int64_t>(0, before + count - k), stride);
+      std::fill(own, own + first, 0.f);
+      std::fill(own + last, own + run, 0.f);
+    }
+    if (stride == 1) {
+      each(0, count, [=](std::int64_t i, auto at) { at.store(to + before + i, at.load(from + i)); });
+      return;
+    }
+    std::int64_t i = 0;
+    if (stride == 2) {
+      T *const even = to + before % 2 * run + before / 2, *const odd = to + (before + 1) % 2 * run + (before + 1) / 2;
+      for (; i + 2 * lanes <= count; i += 2 * lanes) {
+        Batch evens, odds;
+        unzip(load(from + i), load(from + i + lanes), evens, odds);
+        store(even + i / 2, evens);
+        store(odd + i / 2, odds);
+      }
+    }
+    for (; i < count; ++i) to[(before + i) % stride * run + (before + i) / stride] = from[i];
+  }
+};
+
+/// One output row from copied rows, any window: y (+)= start + sum of w x.
+inline void depthwise_row(const CopiedRows& copied, T* y, const T* from, const T* w, T start, bool add) {
+  each(0, copied.columns.out, [&](std::int64_t j, auto at) {
+    Batch sum = add ? at.load(y + j) : Batch(start);
+    const T* weight = w;
+    for (std::int64_t s = 0; s < copied.rows.taps; ++s)
+      for (std::int64_t t = 0; t < copied.columns.taps; ++t)
+        sum = mul_add(Batch(*weight++), load(from + s * copied.rows.dilation * copied.row + copied.place(t) + j), sum);
+    at.store(y + j, sum);
+  });
+}
+
+/// `count` output rows of a 3 x 3 window at once: each vector that is read serves all rows that see it.
+template <int stride, std::size_t count>
+inline void depthwise_rows_3x3(const CopiedRows& copied, T* y, const T* from, const T* w, T start, bool add) {
+  const std::int64_t out = copied.columns.out, row = copied.row;
+  const T* const tap[3] = {from + copied.place(0), from + copied.place(1), from + copied.place(2)};
+  Batch weight[9];
+  unroll<9>([&](auto k) { weight[k] = Batch(w[k]); });
+  each(0, out, [&](std::int64_t j, auto at) {
+    Batch sum[count];
+    unroll<count>([&](auto i) { sum[i] = add ? at.load(y + i * out + j) : Batch(start); });
+    unroll<(count - 1) * stride + 3>([&](auto r) {
+      unroll<3>([&](auto t) {
+        const Batch x = load(tap[t] + r * row + j);
+        unroll<count>([&](auto i) {
+          constexpr int s = r - i * stride;
+          if constexpr (s >= 0 && s < 3) sum[i] = mul_add(weight[s * 3 + t], x, sum[i]);
+        });
+      });
+    });
+    unroll<count>([&](auto i) { at.store(y + i * out + j, sum[i]); });
+  });
+}
+
+inline bool is_3x3(const CopiedRows& copied) {
+  return copied.rows.taps == 3 && copied.columns.taps == 3 && copied.rows.dilation == 1 && copied.rows.stride <= 2;
+}
+
+/// Output rows 0 .. count - 1 of a strip.
+inline void depthwise_strip(const CopiedRows& copied, std::int64_t count, T* y, const T* from, const T* w, T start, bool add) {
+  const std::int64_t out = copied.columns.out, step = copied.rows.stride * copied.row;
+  std::int64_t i = 0;
+  if (is_3x3(copied)) {
+    const auto rows = [&](auto stride, auto together) {
+      for (; i + together <= count; i += together)
+        depthwise_rows_3x3<stride, together>(copied, y + i * out, from + i * step, w, start, add);
+    };
+    using std::integral_constant;
+    constexpr integral_constant<int, 1> one{};
+    constexpr integral_constant<int, 2> two{};
+    if (copied.rows.stride == 1) rows(one, integral_constant<int, 4>{}), rows(one, one);
+    if (copied.rows.stride == 2) rows(two, two), rows(two, one);
+    return;
+  }
+  for (; i < count; ++i) depthwise_row(copied, y + i * out, from + i * step, w, start, add);
+}
+
+/// One plane: y (+)= start + x * w; finish(offset, count) follows for rows that are complete.
+template <class Finish>
+inline void depthwise_plane(const CopiedRows& copied, T* y, const T* x, const T* w, T start, bool add, const Finish& finish) {
+  thread_local Scratch scratch;
+  T* const rows = scratch.floats(copied.size());
+  for (std::int64_t first = 0; first < copied.rows.out; first += copied.strip) {
+    const std::int64_t count = std::min(copied.strip, copied.rows.out - first), at = first * copied.columns.out;
+    copied.copy(rows, x, first, count);
+    depthwise_strip(copied, count, y + at, rows, w, start, add);
+    finish(at, count * copied.columns.out);
+  }
+}
+
+inline std::int64_t taps_of(const Conv& conv) { return conv.rows.taps * conv.columns.taps; }
+inline std::int64_t depthwise_work(const Conv& conv) {
+  return conv.samples * conv.in_channels * std::max(conv.rows.in * conv.columns.in, conv.rows.out * conv.columns.out) *
+         (taps_of(conv) + 2) / 4;
+}
+
+inline void depthwise_conv2d(const Conv& conv, T* y, const T* x, const T* w, const Epilogue<T>& epilogue) {
+  const CopiedRows copied(conv);
+  const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out;
+  parallel_for(conv.samples * conv.in_channels, depthwise_work(conv), [&](std::int64_t plane) {
+    const std::int64_t channel = plane % conv.in_channels;
+    T* const to = y + plane * out;
+    const T* const residual = epilogue.residual ? epilogue.residual + plane * out : nullptr;
+    depthwise_plane(
+        copied, to, x + plane * in, w + channel * taps_of(conv), epilogue.bias ? epilogue.bias[channel] : 0, false,
+        [&](std::int64_t at, std::int64_t count) { finish(to + at, residual ? residual + at : nullptr, count, epilogue); });
+  });
+}
+
+}  // namespace
+}  // namespace safer::kernels
