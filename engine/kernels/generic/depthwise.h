@@ -25,8 +25,8 @@ struct CopiedRows {
       : rows(conv.rows),
         columns(conv.columns),
         run(pieces(length(conv.columns), conv.columns.stride) + lanes),
-        row(run * columns.stride) {
-    constexpr std::int64_t floats = 1 << 12;  // of a strip: half of the smallest first-level caches
+        row(run * conv.columns.stride) {
+    constexpr std::int64_t floats = 1 << 11;  // of a strip: few enough to stay in the cache beside what is read and written
     constexpr std::int64_t together = 4;      // output rows that are computed together
     const std::int64_t fitting = (floats / row - window_reach(rows)) / rows.stride + 1;
     strip = std::max(together, fitting / together * together);
@@ -41,7 +41,7 @@ struct CopiedRows {
   std::int64_t height(std::int64_t count) const { return (count - 1) * rows.stride + window_reach(rows); }
   std::int64_t size() const { return height(strip) * row; }
 
-  /// Copies what output rows first .. first + count - 1 read.
+  /// Copies what output rows first .. first + count - 1 read to where columns without an image are 0 already.
   void copy(T* to, const T* plane, std::int64_t first, std::int64_t count) const {
     const std::int64_t top = first * rows.stride - rows.before;
     for (std::int64_t r = 0; r < height(count); ++r, to += row)
@@ -52,7 +52,7 @@ struct CopiedRows {
   }
 
   WindowAxis rows, columns;
-  std::int64_t run, row;  // floats of a run, of all runs of a row
+  std::int64_t run, row;  // floats of a run, with room for a vector behind it; of all runs of a row
   std::int64_t strip;     // output rows that are worked on at a time
 
  private:
@@ -61,38 +61,45 @@ struct CopiedRows {
     return std::max((axis.out - 1) * axis.stride + window_reach(axis), axis.before + axis.in);
   }
 
+  /// Whole vectors are stored, whose lanes behind the image are 0.
   void copy_row(T* to, const T* from) const {
     const std::int64_t stride = columns.stride, skipped = std::max<std::int64_t>(0, -columns.before);
-    const std::int64_t before = std::max<std::int64_t>(0, columns.before), count = std::max<std::int64_t>(0, columns.in - skipped);
+    const std::int64_t before = std::max<std::int64_t>(0, columns.before), count = columns.in - skipped;
     from += skipped;
-    for (std::int64_t k = 0; k < stride; ++k) {  // from[i] goes to run (before + i) % stride
-      T* const own = to + k * run;
-      const std::int64_t first = pieces(std::max<std::int64_t>(0, before - k), stride),
-                         last = pieces(std::max<std::int64_t>(0, before + count - k), stride);
-      std::fill(own, own + first, 0.f);
-      std::fill(own + last, own + run, 0.f);
-    }
     if (stride == 1) {
-      each(0, count, [=](std::int64_t i, auto at) { at.store(to + before + i, at.load(from + i)); });
-      return;
-    }
-    std::int64_t i = 0;
-    if (stride == 2) {
+      each(0, count, [=](std::int64_t i, auto at) { store(to + before + i, at.load(from + i)); });
+    } else if (stride == 2) {
       T *const even = to + before % 2 * run + before / 2, *const odd = to + (before + 1) % 2 * run + (before + 1) / 2;
-      for (; i + 2 * lanes <= count; i += 2 * lanes) {
+      const auto deal = [=](std::int64_t i, Batch a, Batch b) {
         Batch evens, odds;
-        unzip(load(from + i), load(from + i + lanes), evens, odds);
+        unzip(a, b, evens, odds);
         store(even + i / 2, evens);
         store(odd + i / 2, odds);
-      }
+      };
+      std::int64_t i = 0;
+      for (; i + 2 * lanes <= count; i += 2 * lanes) deal(i, load(from + i), load(from + i + lanes));
+      if (i + lanes < count)
+        deal(i, load(from + i), load(from + i + lanes, first(count - i - lanes)));
+      else if (i < count)
+        deal(i, load(from + i, first(count - i)), Batch(0.f));
+    } else {
+      for (std::int64_t i = 0; i < count; ++i) to[(before + i) % stride * run + (before + i) / stride] = from[i];
     }
-    for (; i < count; ++i) to[(before + i) % stride * run + (before + i) / stride] = from[i];
   }
 };
 
+/// f(j, access) for vectors that cover 0 .. n-1; where it may be called twice for the same columns the last one overlaps the one
+/// before it, which costs less than a mask.
+template <class F>
+[[gnu::always_inline]] inline void each_overlapping(std::int64_t n, bool twice, const F& f) {
+  if (n < lanes || !twice) return each(0, n, f);
+  for (std::int64_t j = 0; j + lanes <= n; j += lanes) f(j, Whole{});
+  if (n % lanes != 0) f(n - lanes, Whole{});
+}
+
 /// One output row from copied rows, any window: y (+)= start + sum of w x.
 inline void depthwise_row(const CopiedRows& copied, T* y, const T* from, const T* w, T start, bool add) {
-  each(0, copied.columns.out, [&](std::int64_t j, auto at) {
+  each_overlapping(copied.columns.out, !add, [&](std::int64_t j, auto at) {
     Batch sum = add ? at.load(y + j) : Batch(start);
     const T* weight = w;
     for (std::int64_t s = 0; s < copied.rows.taps; ++s)
@@ -109,7 +116,7 @@ inline void depthwise_rows_3x3(const CopiedRows& copied, T* y, const T* from, co
   const T* const tap[3] = {from + copied.place(0), from + copied.place(1), from + copied.place(2)};
   Batch weight[9];
   unroll<9>([&](auto k) { weight[k] = Batch(w[k]); });
-  each(0, out, [&](std::int64_t j, auto at) {
+  each_overlapping(out, !add, [&](std::int64_t j, auto at) {
     Batch sum[count];
     unroll<count>([&](auto i) { sum[i] = add ? at.load(y + i * out + j) : Batch(start); });
     unroll<(count - 1) * stride + 3>([&](auto r) {
@@ -148,35 +155,41 @@ inline void depthwise_strip(const CopiedRows& copied, std::int64_t count, T* y, 
   for (; i < count; ++i) depthwise_row(copied, y + i * out, from + i * step, w, start, add);
 }
 
-/// One plane: y (+)= start + x * w; finish(offset, count) follows for rows that are complete.
-template <class Finish>
-inline void depthwise_plane(const CopiedRows& copied, T* y, const T* x, const T* w, T start, bool add, const Finish& finish) {
+/// Planes first .. first + count - 1, y (+)= start(plane) + x * w(plane); finish(plane, offset, count) follows for rows that are
+/// complete.
+template <class Start, class Weight, class Finish>
+inline void depthwise_planes(const CopiedRows& copied, std::int64_t begin, std::int64_t planes, T* y, const T* x, bool add,
+                             const Start& start, const Weight& w, const Finish& finish) {
   thread_local Scratch scratch;
   T* const rows = scratch.floats(copied.size());
-  for (std::int64_t first = 0; first < copied.rows.out; first += copied.strip) {
-    const std::int64_t count = std::min(copied.strip, copied.rows.out - first), at = first * copied.columns.out;
-    copied.copy(rows, x, first, count);
-    depthwise_strip(copied, count, y + at, rows, w, start, add);
-    finish(at, count * copied.columns.out);
-  }
+  std::fill_n(rows, copied.size(), 0.f);
+  const std::int64_t in = copied.rows.in * copied.columns.in, out = copied.rows.out * copied.columns.out;
+  for (std::int64_t plane = begin; plane < begin + planes; ++plane)
+    for (std::int64_t first = 0; first < copied.rows.out; first += copied.strip) {
+      const std::int64_t count = std::min(copied.strip, copied.rows.out - first), at = first * copied.columns.out;
+      copied.copy(rows, x + plane * in, first, count);
+      depthwise_strip(copied, count, y + plane * out + at, rows, w(plane), start(plane), add);
+      finish(plane, at, count * copied.columns.out);
+    }
 }
 
 inline std::int64_t taps_of(const Conv& conv) { return conv.rows.taps * conv.columns.taps; }
-inline std::int64_t depthwise_work(const Conv& conv) {
-  return conv.samples * conv.in_channels * std::max(conv.rows.in * conv.columns.in, conv.rows.out * conv.columns.out) *
-         (taps_of(conv) + 2) / 4;
+/// Operations of one plane.
+inline std::int64_t depthwise_cost(const Conv& conv) {
+  return std::max(conv.rows.in * conv.columns.in, conv.rows.out * conv.columns.out) * (taps_of(conv) + 2) / 4;
 }
 
 inline void depthwise_conv2d(const Conv& conv, T* y, const T* x, const T* w, const Epilogue<T>& epilogue) {
   const CopiedRows copied(conv);
-  const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out;
-  parallel_for(conv.samples * conv.in_channels, depthwise_work(conv), [&](std::int64_t plane) {
-    const std::int64_t channel = plane % conv.in_channels;
-    T* const to = y + plane * out;
-    const T* const residual = epilogue.residual ? epilogue.residual + plane * out : nullptr;
-    depthwise_plane(
-        copied, to, x + plane * in, w + channel * taps_of(conv), epilogue.bias ? epilogue.bias[channel] : 0, false,
-        [&](std::int64_t at, std::int64_t count) { finish(to + at, residual ? residual + at : nullptr, count, epilogue); });
+  const std::int64_t channels = conv.in_channels, out = conv.rows.out * conv.columns.out;
+  const auto start = [&](std::int64_t plane) { return epilogue.bias ? epilogue.bias[plane % channels] : 0; };
+  const auto weight = [&](std::int64_t plane) { return w + plane % channels * taps_of(conv); };
+  const auto complete = [&](std::int64_t plane, std::int64_t at, std::int64_t count) {
+    const std::int64_t first = plane * out + at;
+    finish(y + first, epilogue.residual ? epilogue.residual + first : nullptr, count, epilogue);
+  };
+  parallel_blocks(conv.samples * channels, depthwise_cost(conv), [&](std::int64_t first, std::int64_t count) {
+    depthwise_planes(copied, first, count, y, x, false, start, weight, complete);
   });
 }
 

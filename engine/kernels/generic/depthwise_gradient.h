@@ -76,30 +76,38 @@ struct SpreadRows {
   std::int64_t row;     // floats of a copied row of dy, and of a run with what vectors may write behind it
 };
 
-inline void depthwise_conv2d_input_gradient(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate) {
-  const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out, taps = taps_of(conv);
-  const bool dense = conv.rows.stride == 1 && conv.columns.stride == 1;
+/// dx (+)= dy * the flipped kernel.
+inline void depthwise_dense_input_gradient(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate) {
   const Conv turned{conv.samples, conv.groups, conv.in_channels, conv.out_channels, flipped(conv.rows), flipped(conv.columns)};
   const CopiedRows copied(turned);
+  const std::int64_t taps = taps_of(conv);
+  parallel_blocks(conv.samples * conv.in_channels, depthwise_cost(conv), [&](std::int64_t first, std::int64_t count) {
+    T turned_weight[most_taps * most_taps];
+    const auto weight = [&](std::int64_t plane) {
+      const T* const own = w + plane % conv.in_channels * taps;
+      std::reverse_copy(own, own + taps, turned_weight);
+      return turned_weight;
+    };
+    const auto zero = [](std::int64_t) { return 0.f; };
+    depthwise_planes(copied, first, count, dx, dy, accumulate, zero, weight, [](std::int64_t, std::int64_t, std::int64_t) {});
+  });
+}
+
+inline void depthwise_conv2d_input_gradient(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate) {
+  if (conv.rows.stride == 1 && conv.columns.stride == 1) return depthwise_dense_input_gradient(conv, dx, dy, w, accumulate);
+  const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out;
   const SpreadRows spread(conv);
-  parallel_for(conv.samples * conv.in_channels, depthwise_work(conv), [&](std::int64_t plane) {
-    const T* const weight = w + plane % conv.in_channels * taps;
-    T* const to = dx + plane * in;
-    const T* const from = dy + plane * out;
-    if (dense) {
-      T turned_weight[most_taps * most_taps];
-      std::reverse_copy(weight, weight + taps, turned_weight);
-      depthwise_plane(copied, to, from, turned_weight, 0, accumulate, [](std::int64_t, std::int64_t) {});
-      return;
-    }
+  const std::int64_t planes = conv.samples * conv.in_channels;
+  parallel_for(planes, planes * depthwise_cost(conv), [&](std::int64_t plane) {
     thread_local Scratch scratch;
     T* const rows = scratch.floats(spread.size());
     T* const runs = rows + conv.rows.out * spread.row;
     T* const woven = runs + conv.columns.stride * spread.row;
-    spread.copy(rows, from);
+    const T* const weight = w + plane % conv.in_channels * taps_of(conv);
+    spread.copy(rows, dy + plane * out);
     for (std::int64_t r = 0; r < conv.rows.in; ++r) {
       for (std::int64_t p = 0; p < conv.columns.stride; ++p) spread.run(runs + p * spread.row, rows, weight, r, p);
-      spread.weave(to + r * conv.columns.in, woven, runs, accumulate);
+      spread.weave(dx + plane * in + r * conv.columns.in, woven, runs, accumulate);
     }
   });
 }
@@ -137,29 +145,36 @@ inline void depthwise_products(const CopiedRows& copied, double* sums, const T* 
     }
 }
 
+/// sums[tap] += those of `count` output rows of a strip.
+inline void depthwise_strip_products(const CopiedRows& copied, std::int64_t count, double* sums, const T* dy, const T* from) {
+  const std::int64_t out = copied.columns.out, step = copied.rows.stride * copied.row;
+  std::int64_t i = 0;
+  const auto rows = [&](auto stride, auto together) {
+    for (; i + together <= count; i += together)
+      depthwise_products_3x3<stride, together>(copied, sums, dy + i * out, from + i * step);
+  };
+  constexpr std::integral_constant<int, 1> one{};
+  constexpr std::integral_constant<int, 2> two{};
+  if (is_3x3(copied) && copied.rows.stride == 1) rows(one, std::integral_constant<int, 4>{}), rows(one, one);
+  if (is_3x3(copied) && copied.rows.stride == 2) rows(two, two), rows(two, one);
+  for (; i < count; ++i) depthwise_products(copied, sums, dy + i * out, from + i * step);
+}
+
 inline void depthwise_conv2d_weight_gradient(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate) {
   const CopiedRows copied(conv);
   const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out, taps = taps_of(conv);
-  parallel_for(channels.end - channels.begin, depthwise_work(conv), [&](std::int64_t c) {
+  const std::int64_t count = channels.end - channels.begin;
+  parallel_for(count, conv.samples * count * depthwise_cost(conv), [&](std::int64_t c) {
     thread_local Scratch scratch;
     T* const rows = scratch.floats(copied.size());
+    std::fill_n(rows, copied.size(), 0.f);
     double sums[most_taps * most_taps] = {};
     for (std::int64_t sample = 0; sample < conv.samples; ++sample) {
-      const std::int64_t plane = sample * conv.in_channels + channels.begin + c, step = copied.rows.stride * copied.row;
+      const std::int64_t plane = sample * conv.in_channels + channels.begin + c;
       for (std::int64_t first = 0; first < conv.rows.out; first += copied.strip) {
-        const std::int64_t count = std::min(copied.strip, conv.rows.out - first);
-        copied.copy(rows, x + plane * in, first, count);
-        const T* const by = dy + plane * out + first * conv.columns.out;
-        std::int64_t i = 0;
-        const auto products = [&](auto stride, auto together) {
-          for (; i + together <= count; i += together)
-            depthwise_products_3x3<stride, together>(copied, sums, by + i * conv.columns.out, rows + i * step);
-        };
-        constexpr std::integral_constant<int, 1> one{};
-        constexpr std::integral_constant<int, 2> two{};
-        if (is_3x3(copied) && copied.rows.stride == 1) products(one, std::integral_constant<int, 4>{}), products(one, one);
-        if (is_3x3(copied) && copied.rows.stride == 2) products(two, two), products(two, one);
-        for (; i < count; ++i) depthwise_products(copied, sums, by + i * conv.columns.out, rows + i * step);
+        const std::int64_t height = std::min(copied.strip, conv.rows.out - first);
+        copied.copy(rows, x + plane * in, first, height);
+        depthwise_strip_products(copied, height, sums, dy + plane * out + first * conv.columns.out, rows);
       }
     }
     for (std::int64_t k = 0; k < taps; ++k) {
