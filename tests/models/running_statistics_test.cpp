@@ -55,7 +55,7 @@ Network bars_network() {
 }
 
 Dataset bars(std::int64_t count, std::uint64_t seed) {
-  Dataset data{.name = "bars", .inputs = Tensor(DType::f32, {count, 1, 6, 6})};
+  Dataset data{.name = "bars", .inputs = Tensor(DType::f32, {count, 1, 6, 6}), .labels = {}, .classes = 2};
   Random random(seed);
   float* pixel = data.inputs.mutable_values<float>().data();
   for (std::int64_t n = 0; n < count; ++n) {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "engine/kernels/generic/epilogue.h"
-#include "engine/kernels/generic/scratch.h"
+#include "engine/kernels/generic/depthwise_same.h"
+#include "engine/kernels/generic/runs.h"
 
 // Convolutions in which every channel sees itself alone. Memory bounds them, so each plane is read once: strips of rows are copied
 // with their padding to where they stay in the cache, and the columns that a stride separates are dealt out into runs, so that
@@ -18,14 +18,10 @@ inline bool is_depthwise(const Conv& conv) {
 
 inline std::int64_t window_reach(const WindowAxis& axis) { return (axis.taps - 1) * axis.dilation + 1; }
 
-/// How rows of a plane are copied. Copied column p is column p - before of the image (0 where there is none), and stands at
-/// place p / stride of run p % stride.
+/// How rows of a plane are copied and dealt out: element p of a row is column p - before of the image, 0 where there is none.
 struct CopiedRows {
   explicit CopiedRows(const Conv& conv)
-      : rows(conv.rows),
-        columns(conv.columns),
-        run(pieces(length(conv.columns), conv.columns.stride) + lanes),
-        row(run * conv.columns.stride) {
+      : rows(conv.rows), columns(conv.columns), runs(length(conv.columns), conv.columns.stride), row(runs.size()) {
     constexpr std::int64_t floats = 1 << 11;  // of a strip: few enough to stay in the cache beside what is read and written
     constexpr std::int64_t together = 4;      // output rows that are computed together
     const std::int64_t fitting = (floats / row - window_reach(rows)) / rows.stride + 1;
@@ -33,27 +29,25 @@ struct CopiedRows {
   }
 
   /// Where tap t of output 0 stands in a copied row; output j stands j further.
-  std::int64_t place(std::int64_t t) const {
-    const std::int64_t p = t * columns.dilation;
-    return p % columns.stride * run + p / columns.stride;
-  }
+  std::int64_t place(std::int64_t t) const { return runs.place(t * columns.dilation); }
   /// Copied rows of `count` output rows.
   std::int64_t height(std::int64_t count) const { return (count - 1) * rows.stride + window_reach(rows); }
   std::int64_t size() const { return height(strip) * row; }
 
-  /// Copies what output rows first .. first + count - 1 read to where columns without an image are 0 already.
+  /// Copies what output rows first .. first + count - 1 read to where all that has no image is 0 already, or once was a row.
   void copy(T* to, const T* plane, std::int64_t first, std::int64_t count) const {
     const std::int64_t top = first * rows.stride - rows.before;
     for (std::int64_t r = 0; r < height(count); ++r, to += row)
       if (top + r >= 0 && top + r < rows.in)
         copy_row(to, plane + (top + r) * columns.in);
-      else
+      else if (strip < rows.out)
         std::fill_n(to, row, 0.f);
   }
 
   WindowAxis rows, columns;
-  std::int64_t run, row;  // floats of a run, with room for a vector behind it; of all runs of a row
-  std::int64_t strip;     // output rows that are worked on at a time
+  Runs runs;
+  std::int64_t row;    // floats of a copied row
+  std::int64_t strip;  // output rows that are worked on at a time
 
  private:
   /// Columns that are copied: what windows read, or all that there are.
@@ -67,9 +61,9 @@ struct CopiedRows {
     const std::int64_t before = std::max<std::int64_t>(0, columns.before), count = columns.in - skipped;
     from += skipped;
     if (stride == 1) {
-      each(0, count, [=](std::int64_t i, auto at) { store(to + before + i, at.load(from + i)); });
+      each_overlapping(count, true, [=](std::int64_t i, auto at) { store(to + before + i, at.load(from + i)); });
     } else if (stride == 2) {
-      T *const even = to + before % 2 * run + before / 2, *const odd = to + (before + 1) % 2 * run + (before + 1) / 2;
+      T *const even = to + runs.place(before), *const odd = to + runs.place(before + 1);
       const auto deal = [=](std::int64_t i, Batch a, Batch b) {
         Batch evens, odds;
         unzip(a, b, evens, odds);
@@ -78,35 +72,29 @@ struct CopiedRows {
       };
       std::int64_t i = 0;
       for (; i + 2 * lanes <= count; i += 2 * lanes) deal(i, load(from + i), load(from + i + lanes));
-      if (i + lanes < count)
+      if (i + lanes <= count)
         deal(i, load(from + i), load(from + i + lanes, first(count - i - lanes)));
       else if (i < count)
         deal(i, load(from + i, first(count - i)), Batch(0.f));
     } else {
-      for (std::int64_t i = 0; i < count; ++i) to[(before + i) % stride * run + (before + i) / stride] = from[i];
+      for (std::int64_t i = 0; i < count; ++i) to[runs.place(before + i)] = from[i];
     }
   }
 };
 
-/// f(j, access) for vectors that cover 0 .. n-1; where it may be called twice for the same columns the last one overlaps the one
-/// before it, which costs less than a mask.
-template <class F>
-[[gnu::always_inline]] inline void each_overlapping(std::int64_t n, bool twice, const F& f) {
-  if (n < lanes || !twice) return each(0, n, f);
-  for (std::int64_t j = 0; j + lanes <= n; j += lanes) f(j, Whole{});
-  if (n % lanes != 0) f(n - lanes, Whole{});
-}
-
 /// One output row from copied rows, any window: y (+)= start + sum of w x.
 inline void depthwise_row(const CopiedRows& copied, T* y, const T* from, const T* w, T start, bool add) {
-  each_overlapping(copied.columns.out, !add, [&](std::int64_t j, auto at) {
-    Batch sum = add ? at.load(y + j) : Batch(start);
-    const T* weight = w;
-    for (std::int64_t s = 0; s < copied.rows.taps; ++s)
-      for (std::int64_t t = 0; t < copied.columns.taps; ++t)
-        sum = mul_add(Batch(*weight++), load(from + s * copied.rows.dilation * copied.row + copied.place(t) + j), sum);
-    at.store(y + j, sum);
-  });
+  const std::int64_t taps = copied.columns.taps, step = copied.rows.dilation * copied.row;
+  std::int64_t place[most_taps];
+  for (std::int64_t t = 0; t < taps; ++t) place[t] = copied.place(t);
+  each_overlapping(
+      copied.columns.out, !add, [&](std::int64_t j, auto at) __attribute__((always_inline)) {
+        Batch sum = add ? at.load(y + j) : Batch(start);
+        const T* weight = w;
+        for (std::int64_t s = 0; s < copied.rows.taps; ++s)
+          for (std::int64_t t = 0; t < taps; ++t) sum = mul_add(Batch(*weight++), load(from + s * step + place[t] + j), sum);
+        at.store(y + j, sum);
+      });
 }
 
 /// `count` output rows of a 3 x 3 window at once: each vector that is read serves all rows that see it.
@@ -115,21 +103,22 @@ inline void depthwise_rows_3x3(const CopiedRows& copied, T* y, const T* from, co
   const std::int64_t out = copied.columns.out, row = copied.row;
   const T* const tap[3] = {from + copied.place(0), from + copied.place(1), from + copied.place(2)};
   Batch weight[9];
-  unroll<9>([&](auto k) { weight[k] = Batch(w[k]); });
-  each_overlapping(out, !add, [&](std::int64_t j, auto at) {
-    Batch sum[count];
-    unroll<count>([&](auto i) { sum[i] = add ? at.load(y + i * out + j) : Batch(start); });
-    unroll<(count - 1) * stride + 3>([&](auto r) {
-      unroll<3>([&](auto t) {
-        const Batch x = load(tap[t] + r * row + j);
-        unroll<count>([&](auto i) {
-          constexpr int s = r - i * stride;
-          if constexpr (s >= 0 && s < 3) sum[i] = mul_add(weight[s * 3 + t], x, sum[i]);
+  unroll<9>([&](auto k) __attribute__((always_inline)) { weight[k] = Batch(w[k]); });
+  each_overlapping(
+      out, !add, [&](std::int64_t j, auto at) __attribute__((always_inline)) {
+        Batch sum[count];
+        unroll<count>([&](auto i) __attribute__((always_inline)) { sum[i] = add ? at.load(y + i * out + j) : Batch(start); });
+        unroll<(count - 1) * stride + 3>([&](auto r) __attribute__((always_inline)) {
+          unroll<3>([&](auto t) __attribute__((always_inline)) {
+            const Batch x = load(tap[t] + r * row + j);
+            unroll<count>([&](auto i) __attribute__((always_inline)) {
+              constexpr int s = r - i * stride;
+              if constexpr (s >= 0 && s < 3) sum[i] = mul_add(weight[s * 3 + t], x, sum[i]);
+            });
+          });
         });
+        unroll<count>([&](auto i) __attribute__((always_inline)) { at.store(y + i * out + j, sum[i]); });
       });
-    });
-    unroll<count>([&](auto i) { at.store(y + i * out + j, sum[i]); });
-  });
 }
 
 inline bool is_3x3(const CopiedRows& copied) {
@@ -148,7 +137,7 @@ inline void depthwise_strip(const CopiedRows& copied, std::int64_t count, T* y, 
     using std::integral_constant;
     constexpr integral_constant<int, 1> one{};
     constexpr integral_constant<int, 2> two{};
-    if (copied.rows.stride == 1) rows(one, integral_constant<int, 4>{}), rows(one, one);
+    if (copied.rows.stride == 1) rows(one, integral_constant<int, 4>{}), rows(one, two), rows(one, one);
     if (copied.rows.stride == 2) rows(two, two), rows(two, one);
     return;
   }
@@ -160,6 +149,8 @@ inline void depthwise_strip(const CopiedRows& copied, std::int64_t count, T* y, 
 template <class Start, class Weight, class Finish>
 inline void depthwise_planes(const CopiedRows& copied, std::int64_t begin, std::int64_t planes, T* y, const T* x, bool add,
                              const Start& start, const Weight& w, const Finish& finish) {
+  if (is_same_3x3(copied.rows) && is_same_3x3(copied.columns))
+    return SameRows(copied.rows.in, copied.columns.in).run(begin, planes, y, x, add, start, w, finish);
   thread_local Scratch scratch;
   T* const rows = scratch.floats(copied.size());
   std::fill_n(rows, copied.size(), 0.f);

@@ -11,28 +11,32 @@ inline WindowAxis flipped(const WindowAxis& axis) {
   return {axis.out, axis.in, axis.taps, 1, axis.dilation, window_reach(axis) - 1 - axis.before};
 }
 
-/// Where the stride is not 1: an input row's places p % stride are runs of their own, to each of which some taps belong.
+/// Where the stride is not 1: a padded row of dx is made as runs, to each of which some taps belong, and then woven.
 struct SpreadRows {
   explicit SpreadRows(const Conv& of)
       : conv(of),
+        padded(of.columns.before + of.columns.in),
+        runs(padded, of.columns.stride),
         ahead((window_reach(of.columns) - 1) / of.columns.stride),
-        length(pieces(of.columns.before + of.columns.in, of.columns.stride)),
-        row(ahead + std::max(length, of.columns.out) + 2 * lanes) {}
-
-  /// Floats for a plane of dy with zeros on both sides, for the runs of one row, and for the row that they make.
-  std::int64_t size() const { return conv.rows.out * row + 2 * conv.columns.stride * row; }
-
-  void copy(T* to, const T* dy) const {
-    for (std::int64_t i = 0; i < conv.rows.out; ++i, to += row, dy += conv.columns.out) {
-      std::fill_n(to, ahead, 0.f);
-      each(0, conv.columns.out, [=, this](std::int64_t j, auto at) { at.store(to + ahead + j, at.load(dy + j)); });
-      std::fill(to + ahead + conv.columns.out, to + row, 0.f);
+        row(ahead + std::max(runs.length, of.columns.out) + lanes) {
+    for (std::int64_t t = 0; t < of.columns.taps; ++t) {
+      run_of[t] = t * of.columns.dilation % of.columns.stride;
+      shift[t] = ahead - t * of.columns.dilation / of.columns.stride;
     }
   }
 
-  /// One run of row r of dx, of columns q with (q + before) % stride == p: to[k] is that of q + before = k stride + p.
+  /// Floats for a plane of dy with zeros on both sides, for the runs of a row, and for the row that they make.
+  std::int64_t size() const { return conv.rows.out * row + runs.size() + padded + 2 * lanes; }
+
+  /// To where all but dy is 0 already.
+  void copy(T* to, const T* dy) const {
+    for (std::int64_t i = 0; i < conv.rows.out; ++i, to += row, dy += conv.columns.out)
+      each_overlapping(conv.columns.out, true, [=, this](std::int64_t j, auto at) { store(to + ahead + j, at.load(dy + j)); });
+  }
+
+  /// Run p of row r: element k is the gradient of the column q with q + before = k stride + p.
   void run(T* to, const T* dy, const T* w, std::int64_t r, std::int64_t p) const {
-    const WindowAxis &rows = conv.rows, &columns = conv.columns;
+    const WindowAxis& rows = conv.rows;
     struct {
       T weight;
       const T* dy;
@@ -40,40 +44,36 @@ struct SpreadRows {
     int count = 0;
     for (std::int64_t s = 0; s < rows.taps; ++s) {
       const std::int64_t above = r + rows.before - s * rows.dilation, i = above / rows.stride;
-      if (above < 0 || above % rows.stride != 0 || i >= rows.out) continue;
-      for (std::int64_t t = 0; t < columns.taps; ++t)
-        if (t * columns.dilation % columns.stride == p)
-          terms[count++] = {w[s * columns.taps + t], dy + i * row + ahead - t * columns.dilation / columns.stride};
+      if (above < 0 || i * rows.stride != above || i >= rows.out) continue;
+      for (std::int64_t t = 0; t < conv.columns.taps; ++t)
+        if (run_of[t] == p) terms[count++] = {w[s * conv.columns.taps + t], dy + i * row + shift[t]};
     }
-    each(0, length, [&](std::int64_t k, auto) {
+    each(0, runs.length - lanes, [&](std::int64_t k, auto) {
       Batch sum(0.f);
       for (int term = 0; term < count; ++term) sum = mul_add(Batch(terms[term].weight), load(terms[term].dy + k), sum);
       store(to + k, sum);
     });
   }
 
-  /// Row r of dx from its runs.
-  void weave(T* to, T* woven, const T* runs, bool accumulate) const {
-    const std::int64_t stride = conv.columns.stride;
-    if (stride == 2) {
-      each(0, length, [=, this](std::int64_t k, auto) {
-        Batch low, high;
-        zip(load(runs + k), load(runs + row + k), low, high);
-        store(woven + 2 * k, low);
-        store(woven + 2 * k + lanes, high);
-      });
-    } else {
-      for (std::int64_t k = 0; k < length; ++k)
-        for (std::int64_t p = 0; p < stride; ++p) woven[k * stride + p] = runs[p * row + k];
+  /// One plane of dx; memory: size() floats.
+  void plane(T* dx, const T* dy, const T* w, T* memory, bool accumulate) const {
+    T* const own_runs = memory + conv.rows.out * row;
+    T* const woven = own_runs + runs.size();
+    copy(memory, dy);
+    for (std::int64_t r = 0; r < conv.rows.in; ++r, dx += conv.columns.in) {
+      for (std::int64_t p = 0; p < runs.stride; ++p) run(own_runs + p * runs.length, memory, w, r, p);
+      runs.weave(woven, own_runs, padded);
+      each(0, conv.columns.in,
+           [=, from = woven + conv.columns.before](std::int64_t q, auto at) { put(at, dx + q, at.load(from + q), accumulate); });
     }
-    const T* const from = woven + conv.columns.before;
-    each(0, conv.columns.in, [=](std::int64_t q, auto at) { put(at, to + q, at.load(from + q), accumulate); });
   }
 
   const Conv& conv;
-  std::int64_t ahead;   // zeros before a row of dy
-  std::int64_t length;  // floats of a run
-  std::int64_t row;     // floats of a copied row of dy, and of a run with what vectors may write behind it
+  std::int64_t padded;  // columns of dx and what lies before them
+  Runs runs;
+  std::int64_t ahead;                                // zeros before a row of dy
+  std::int64_t row;                                  // floats of a copied row of dy
+  std::int64_t run_of[most_taps], shift[most_taps];  // by tap: the run that it adds to, and where in a row of dy it starts
 };
 
 /// dx (+)= dy * the flipped kernel.
@@ -97,56 +97,71 @@ inline void depthwise_conv2d_input_gradient(const Conv& conv, T* dx, const T* dy
   if (conv.rows.stride == 1 && conv.columns.stride == 1) return depthwise_dense_input_gradient(conv, dx, dy, w, accumulate);
   const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out;
   const SpreadRows spread(conv);
-  const std::int64_t planes = conv.samples * conv.in_channels;
-  parallel_for(planes, planes * depthwise_cost(conv), [&](std::int64_t plane) {
+  parallel_blocks(conv.samples * conv.in_channels, depthwise_cost(conv), [&](std::int64_t first, std::int64_t count) {
     thread_local Scratch scratch;
-    T* const rows = scratch.floats(spread.size());
-    T* const runs = rows + conv.rows.out * spread.row;
-    T* const woven = runs + conv.columns.stride * spread.row;
-    const T* const weight = w + plane % conv.in_channels * taps_of(conv);
-    spread.copy(rows, dy + plane * out);
-    for (std::int64_t r = 0; r < conv.rows.in; ++r) {
-      for (std::int64_t p = 0; p < conv.columns.stride; ++p) spread.run(runs + p * spread.row, rows, weight, r, p);
-      spread.weave(dx + plane * in + r * conv.columns.in, woven, runs, accumulate);
-    }
+    T* const memory = scratch.floats(spread.size());
+    std::fill_n(memory, spread.size(), 0.f);
+    for (std::int64_t plane = first; plane < first + count; ++plane)
+      spread.plane(dx + plane * in, dy + plane * out, w + plane % conv.in_channels * taps_of(conv), memory, accumulate);
   });
 }
 
-/// sums[tap] += the products of some rows of dy with the copied rows that a 3 x 3 window saw.
+/// The sums of the products that a window's taps gather, in lanes; taken out now and then, so that none grows long.
+struct TapSums {
+  Batch lane[most_taps * most_taps];
+  double total[most_taps * most_taps] = {};
+  std::int64_t taps, terms = 0;
+
+  explicit TapSums(std::int64_t count) : taps(count) { std::fill_n(lane, taps, Batch(0.f)); }
+  /// After `count` more terms of each tap.
+  void added(std::int64_t count) {
+    terms += count;
+    if (terms >= sum_block / 2) take_out();
+  }
+  void take_out() {
+    for (std::int64_t k = 0; k < taps; ++k) {
+      total[k] += double(kernels::total(lane[k]));
+      lane[k] = Batch(0.f);
+    }
+    terms = 0;
+  }
+};
+
+/// Adds the products of `count` rows of dy with the copied rows that a 3 x 3 window saw.
 template <int stride, std::size_t count>
-inline void depthwise_products_3x3(const CopiedRows& copied, double* sums, const T* dy, const T* from) {
+inline void depthwise_products_3x3(const CopiedRows& copied, TapSums& sums, const T* dy, const T* from) {
   const std::int64_t out = copied.columns.out, row = copied.row;
   const T* const tap[3] = {from + copied.place(0), from + copied.place(1), from + copied.place(2)};
   Batch sum[9];
-  unroll<9>([&](auto k) { sum[k] = Batch(0.f); });
-  each(0, out, [&](std::int64_t j, auto at) {
-    Batch by[count];
-    unroll<count>([&](auto i) { by[i] = at.load(dy + i * out + j); });
-    unroll<(count - 1) * stride + 3>([&](auto r) {
-      unroll<3>([&](auto t) {
-        const Batch x = at.load(tap[t] + r * row + j);
-        unroll<count>([&](auto i) {
-          constexpr int s = r - i * stride;
-          if constexpr (s >= 0 && s < 3) sum[s * 3 + t] = mul_add(by[i], x, sum[s * 3 + t]);
+  unroll<9>([&](auto k) __attribute__((always_inline)) { sum[k] = sums.lane[k]; });
+  each(
+      0, out, [&](std::int64_t j, auto at) __attribute__((always_inline)) {
+        Batch by[count];
+        unroll<count>([&](auto i) __attribute__((always_inline)) { by[i] = at.load(dy + i * out + j); });
+        unroll<(count - 1) * stride + 3>([&](auto r) __attribute__((always_inline)) {
+          unroll<3>([&](auto t) __attribute__((always_inline)) {
+            const Batch x = at.load(tap[t] + r * row + j);
+            unroll<count>([&](auto i) __attribute__((always_inline)) {
+              constexpr int s = r - i * stride;
+              if constexpr (s >= 0 && s < 3) sum[s * 3 + t] = mul_add(by[i], x, sum[s * 3 + t]);
+            });
+          });
         });
       });
-    });
-  });
-  unroll<9>([&](auto k) { sums[k] += double(total(sum[k])); });
+  unroll<9>([&](auto k) __attribute__((always_inline)) { sums.lane[k] = sum[k]; });
 }
 
 /// The same for any window and one row.
-inline void depthwise_products(const CopiedRows& copied, double* sums, const T* dy, const T* from) {
-  for (std::int64_t s = 0; s < copied.rows.taps; ++s)
-    for (std::int64_t t = 0; t < copied.columns.taps; ++t) {
+inline void depthwise_products(const CopiedRows& copied, TapSums& sums, const T* dy, const T* from) {
+  for (std::int64_t s = 0, k = 0; s < copied.rows.taps; ++s)
+    for (std::int64_t t = 0; t < copied.columns.taps; ++t, ++k) {
       const T* const x = from + s * copied.rows.dilation * copied.row + copied.place(t);
-      *sums++ +=
-          double(total(sum_of(copied.columns.out, [=](std::int64_t j, auto at) { return at.load(dy + j) * at.load(x + j); })));
+      sums.lane[k] += sum_of(copied.columns.out, [=](std::int64_t j, auto at) { return at.load(dy + j) * at.load(x + j); });
     }
 }
 
-/// sums[tap] += those of `count` output rows of a strip.
-inline void depthwise_strip_products(const CopiedRows& copied, std::int64_t count, double* sums, const T* dy, const T* from) {
+/// Adds those of `count` output rows of a strip.
+inline void depthwise_strip_products(const CopiedRows& copied, std::int64_t count, TapSums& sums, const T* dy, const T* from) {
   const std::int64_t out = copied.columns.out, step = copied.rows.stride * copied.row;
   std::int64_t i = 0;
   const auto rows = [&](auto stride, auto together) {
@@ -155,7 +170,7 @@ inline void depthwise_strip_products(const CopiedRows& copied, std::int64_t coun
   };
   constexpr std::integral_constant<int, 1> one{};
   constexpr std::integral_constant<int, 2> two{};
-  if (is_3x3(copied) && copied.rows.stride == 1) rows(one, std::integral_constant<int, 4>{}), rows(one, one);
+  if (is_3x3(copied) && copied.rows.stride == 1) rows(one, std::integral_constant<int, 4>{}), rows(one, two), rows(one, one);
   if (is_3x3(copied) && copied.rows.stride == 2) rows(two, two), rows(two, one);
   for (; i < count; ++i) depthwise_products(copied, sums, dy + i * out, from + i * step);
 }
@@ -168,18 +183,20 @@ inline void depthwise_conv2d_weight_gradient(const Conv& conv, T* dw, const T* d
     thread_local Scratch scratch;
     T* const rows = scratch.floats(copied.size());
     std::fill_n(rows, copied.size(), 0.f);
-    double sums[most_taps * most_taps] = {};
+    TapSums sums(taps);
     for (std::int64_t sample = 0; sample < conv.samples; ++sample) {
       const std::int64_t plane = sample * conv.in_channels + channels.begin + c;
       for (std::int64_t first = 0; first < conv.rows.out; first += copied.strip) {
         const std::int64_t height = std::min(copied.strip, conv.rows.out - first);
         copied.copy(rows, x + plane * in, first, height);
         depthwise_strip_products(copied, height, sums, dy + plane * out + first * conv.columns.out, rows);
+        sums.added(height * conv.columns.out);
       }
     }
+    sums.take_out();
     for (std::int64_t k = 0; k < taps; ++k) {
       T& to = dw[c * taps + k];
-      to = accumulate ? to + T(sums[k]) : T(sums[k]);
+      to = accumulate ? to + T(sums.total[k]) : T(sums.total[k]);
     }
   });
 }

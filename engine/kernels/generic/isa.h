@@ -9,7 +9,7 @@
 //   tile_shape              the register tile of gemm
 //   mul_add(a, b, c)        a b + c, fused where the processor can
 //   Doubles, widen(from)    its vector of doubles; half a Batch of floats as doubles
-//   Mask, first(count)      the first `count` lanes, 0 <= count <= lanes;   load(from, mask): 0 elsewhere; store(to, v, mask);
+//   Mask, first(count)      the first `count` lanes, 0 <= count < lanes;   load(from, mask): 0 elsewhere; store(to, v, mask);
 //   keep(v, mask) load_quads(from, stride)  four floats at a time: from[0..3], from[stride ..], from[2 stride ..], ...
 //   store_quads(to, stride, v)   the reverse
 //   unzip(a, b, even, odd)  of the lanes of a and b, one after the other, every second one;  zip(even, odd, a, b): the inverse

@@ -38,6 +38,15 @@ template <class F>
   if (i < end) f(i, Part{first(end - i)});
 }
 
+/// f(i, access) for vectors that cover 0 .. n-1. Where f may be called twice for an element the last vector overlaps the one before
+/// it, which costs less than a mask.
+template <class F>
+[[gnu::always_inline]] inline void each_overlapping(std::int64_t n, bool twice, const F& f) {
+  if (n < lanes || !twice) return each(0, n, f);
+  for (std::int64_t j = 0; j + lanes <= n; j += lanes) f(j, Whole{});
+  if (n % lanes != 0) f(n - lanes, Whole{});
+}
+
 constexpr std::int64_t pieces(std::int64_t n, std::int64_t piece) { return (n + piece - 1) / piece; }
 
 /// each() over 0..n-1, in parallel when the array is long; `cost`: operations an element.

@@ -124,4 +124,55 @@ TEST_CASE("golden: broadcasting arithmetic") {
   check_both("div", div);
 }
 
+TEST_CASE("golden: conv2d") {
+  against_golden("conv2d", [](Declared& in) {
+    const Var x = in.input("x"), W = in.parameter("W");
+    return conv2d(x, W, in.parameter("b"), {.stride = {2, 1}, .padding = 1, .dilation = {1, 2}, .groups = 2});
+  });
+  against_golden("conv2d_depthwise", [](Declared& in) {
+    const Var x = in.input("x");
+    return conv2d(x, in.parameter("W"), {}, {.stride = 2, .padding = 1, .groups = 3});
+  });
+}
+
+TEST_CASE("golden: batch_norm, in inference and in training") {
+  against_golden("batch_norm", [](Declared& in) {
+    const Var x = in.input("x"), gamma = in.parameter("gamma"), beta = in.parameter("beta"), mean = in.parameter("mean");
+    return batch_norm(x, gamma, beta, mean, in.parameter("variance"), {.epsilon = 1e-3});
+  });
+  against_golden("batch_norm_training", [](Declared& in) {
+    in.data.mode = Mode::training;
+    const Var x = in.input("x"), gamma = in.parameter("gamma"), unread = in.tape.constant("unread", Tensor(DType::f32, {2}));
+    return batch_norm(x, gamma, in.parameter("beta"), unread, unread);
+  });
+}
+
+TEST_CASE("golden: pooling") {
+  against_golden("max_pool2d", [](Declared& in) { return max_pool2d(in.input("x"), 3, {.stride = 2, .padding = 1}); });
+  const PoolOptions options{.stride = {2, 3}, .padding = {1, 0, 1, 0}};
+  against_golden("max_pool2d_ceil", [&](Declared& in) {
+    PoolOptions own = options;
+    own.dilation = {1, 2}, own.ceil = true;
+    return max_pool2d(in.input("x"), {3, 2}, own);
+  });
+  for (const bool ceil : {false, true})
+    for (const bool count_padding : {false, true})
+      against_golden(fmt::format("average_pool2d{}{}", ceil ? "_ceil" : "", count_padding ? "_padding" : ""), [&](Declared& in) {
+        PoolOptions own = options;
+        own.ceil = ceil, own.count_padding = count_padding;
+        return average_pool2d(in.input("x"), {3, 2}, own);
+      });
+}
+
+TEST_CASE("golden: resize") {
+  using enum ResizeCoordinates;
+  const auto check_size = [](const char* name, Pair size, ResizeOptions options) {
+    against_golden(name, [&](Declared& in) { return resize(in.input("x"), size, options); });
+  };
+  check_size("resize_nearest", {5, 7}, {.coordinates = asymmetric, .rounding = ResizeRounding::floor});
+  check_size("resize_nearest_exact", {5, 3}, {.coordinates = half_pixel, .rounding = ResizeRounding::round_prefer_ceil});
+  check_size("resize_bilinear", {5, 3}, {.mode = ResizeMode::bilinear, .coordinates = half_pixel});
+  check_size("resize_align_corners", {5, 3}, {.mode = ResizeMode::bilinear, .coordinates = align_corners});
+}
+
 }  // namespace safer::test

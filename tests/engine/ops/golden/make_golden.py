@@ -59,4 +59,37 @@ case("sub", lambda a, b: a - b, a=randn(2, 1, 4), b=randn(3, 1))
 case("mul", lambda a, b: a * b, a=randn(2, 3, 4), b=randn(1, 4))
 case("div", lambda a, b: a / b, a=randn(2, 3, 1), b=1 + randn(3, 4).abs())
 
+
+
+def normalised(x, gamma, beta, mean, variance):
+    """Batch norm in inference written out, since torch's own has no gradient of the statistics; held against it."""
+    channels = (1, -1, 1, 1)
+    y = gamma.view(channels) * (x - mean.view(channels)) / (variance.view(channels) + 1e-3).sqrt() + beta.view(channels)
+    torch.testing.assert_close(y, F.batch_norm(x, mean.detach(), variance.detach(), gamma, beta, eps=1e-3))
+    return y
+
+
+def interpolated(size, **options):
+    return lambda x: F.interpolate(x, size=size, **options)
+
+
+case("conv2d", lambda x, W, b: F.conv2d(x, W, b, stride=(2, 1), padding=1, dilation=(1, 2), groups=2),
+     x=randn(2, 4, 5, 4), W=randn(6, 2, 3, 3), b=randn(6))
+case("conv2d_depthwise", lambda x, W: F.conv2d(x, W, stride=2, padding=1, groups=3), x=randn(2, 3, 5, 6), W=randn(3, 1, 3, 3))
+case("batch_norm", normalised, x=randn(2, 3, 2, 3), gamma=randn(3), beta=randn(3), mean=randn(3),
+     variance=0.5 + randn(3).square())
+case("batch_norm_training", lambda x, gamma, beta: F.batch_norm(x, None, None, gamma, beta, training=True),
+     x=2 * randn(3, 2, 2, 2) + 1, gamma=randn(2), beta=randn(2))
+case("max_pool2d", lambda x: F.max_pool2d(x, 3, stride=2, padding=1), x=randn(2, 1, 5, 6))
+case("max_pool2d_ceil", lambda x: F.max_pool2d(x, (3, 2), stride=(2, 3), padding=(1, 0), dilation=(1, 2), ceil_mode=True),
+     x=randn(1, 2, 6, 7))
+for ceil in (False, True):
+    for counts in (False, True):
+        options = {"stride": (2, 3), "padding": (1, 0), "ceil_mode": ceil, "count_include_pad": counts}
+        case("average_pool2d" + ceil * "_ceil" + counts * "_padding", lambda x: F.avg_pool2d(x, (3, 2), **options), x=randn(1, 2, 6, 6))
+case("resize_nearest", interpolated((5, 7), mode="nearest"), x=randn(1, 2, 3, 4))
+case("resize_nearest_exact", interpolated((5, 3), mode="nearest-exact"), x=randn(1, 2, 3, 5))
+case("resize_bilinear", interpolated((5, 3), mode="bilinear", align_corners=False), x=randn(1, 2, 3, 5))
+case("resize_align_corners", interpolated((5, 3), mode="bilinear", align_corners=True), x=randn(1, 2, 3, 5))
+
 pathlib.Path(__file__).with_name("golden.txt").write_text("\n".join(lines) + "\n")
