@@ -177,7 +177,8 @@ inline void depthwise_conv2d(const Conv& conv, T* y, const T* x, const T* w, con
   const auto weight = [&](std::int64_t plane) { return w + plane % channels * taps_of(conv); };
   const auto complete = [&](std::int64_t plane, std::int64_t at, std::int64_t count) {
     const std::int64_t first = plane * out + at;
-    finish(y + first, epilogue.residual ? epilogue.residual + first : nullptr, count, epilogue);
+    if (epilogue.residual) binary<Binary::add>(y + first, y + first, 1, epilogue.residual + first, 1, count, 1, false);
+    if (epilogue.activates) activate(y + first, count, epilogue);
   };
   parallel_blocks(conv.samples * channels, depthwise_cost(conv), [&](std::int64_t first, std::int64_t count) {
     depthwise_planes(copied, first, count, y, x, false, start, weight, complete);
