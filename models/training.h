@@ -30,9 +30,10 @@ struct TrainOptions {
 };
 
 /// Trains `network` in place: Adam on the mean cross-entropy of shuffled batches; what remains at the end of an epoch is a smaller
-/// batch. Running statistics of batch norm follow the batches. Returns the mean loss of each epoch, over its samples, each as it was seen. The trained bits are the same for any
-/// number of threads. Throws Error when the data does not fit the network or has no labels, when an option makes no sense,
-/// and when a gradient becomes NaN or infinite (the network then is as it was before that step).
+/// batch. Running statistics of batch norm follow the batches. Returns the mean loss of each epoch, over its samples, each as it
+/// was seen. The trained bits are the same for any number of threads. Throws Error when the data does not fit the network or has no
+/// labels, when an option makes no sense, and when a gradient becomes NaN or infinite (the network then is as it was before that
+/// step).
 std::vector<double> train(Network& network, const Dataset& data, const TrainOptions& options = {});
 
 }  // namespace safer
