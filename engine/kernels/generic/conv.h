@@ -10,9 +10,7 @@
 namespace safer::kernels {
 namespace {
 
-inline std::int64_t packed_conv2d_size(const Conv& conv) {
-  return is_depthwise(conv) ? 0 : conv.out_channels * row_weights(conv);
-}
+inline std::int64_t packed_conv2d_size(const Conv& conv) { return is_depthwise(conv) ? 0 : conv.out_channels * row_weights(conv); }
 
 /// The weights of each group as gemm's tiles of rows.
 inline void pack_conv2d(const Conv& conv, T* packed, const T* w) {

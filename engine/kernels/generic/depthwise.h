@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/kernels/generic/conv_sizes.h"
 #include "engine/kernels/generic/depthwise_same.h"
 #include "engine/kernels/generic/runs.h"
 
@@ -16,22 +17,20 @@ inline bool is_depthwise(const Conv& conv) {
          conv.columns.taps <= most_taps;
 }
 
-inline std::int64_t window_reach(const WindowAxis& axis) { return (axis.taps - 1) * axis.dilation + 1; }
-
 /// How rows of a plane are copied and dealt out: element p of a row is column p - before of the image, 0 where there is none.
 struct CopiedRows {
   explicit CopiedRows(const Conv& conv)
       : rows(conv.rows), columns(conv.columns), runs(length(conv.columns), conv.columns.stride), row(runs.size()) {
     constexpr std::int64_t floats = 1 << 11;  // of a strip: few enough to stay in the cache beside what is read and written
     constexpr std::int64_t together = 4;      // output rows that are computed together
-    const std::int64_t fitting = (floats / row - window_reach(rows)) / rows.stride + 1;
+    const std::int64_t fitting = (floats / row - reach(rows) - 1) / rows.stride + 1;
     strip = std::max(together, fitting / together * together);
   }
 
   /// Where tap t of output 0 stands in a copied row; output j stands j further.
   std::int64_t place(std::int64_t t) const { return runs.place(t * columns.dilation); }
   /// Copied rows of `count` output rows.
-  std::int64_t height(std::int64_t count) const { return (count - 1) * rows.stride + window_reach(rows); }
+  std::int64_t height(std::int64_t count) const { return (count - 1) * rows.stride + reach(rows) + 1; }
   std::int64_t size() const { return height(strip) * row; }
 
   /// Copies what output rows first .. first + count - 1 read to where all that has no image is 0 already, or once was a row.
@@ -52,7 +51,7 @@ struct CopiedRows {
  private:
   /// Columns that are copied: what windows read, or all that there are.
   static std::int64_t length(const WindowAxis& axis) {
-    return std::max((axis.out - 1) * axis.stride + window_reach(axis), axis.before + axis.in);
+    return std::max((axis.out - 1) * axis.stride + reach(axis) + 1, axis.before + axis.in);
   }
 
   /// Whole vectors are stored, whose lanes behind the image are 0.
@@ -164,17 +163,14 @@ inline void depthwise_planes(const CopiedRows& copied, std::int64_t begin, std::
     }
 }
 
-inline std::int64_t taps_of(const Conv& conv) { return conv.rows.taps * conv.columns.taps; }
 /// Operations of one plane.
-inline std::int64_t depthwise_cost(const Conv& conv) {
-  return std::max(conv.rows.in * conv.columns.in, conv.rows.out * conv.columns.out) * (taps_of(conv) + 2) / 4;
-}
+inline std::int64_t depthwise_cost(const Conv& conv) { return std::max(in_pixels(conv), out_pixels(conv)) * (taps(conv) + 2) / 4; }
 
 inline void depthwise_conv2d(const Conv& conv, T* y, const T* x, const T* w, const Epilogue<T>& epilogue) {
   const CopiedRows copied(conv);
-  const std::int64_t channels = conv.in_channels, out = conv.rows.out * conv.columns.out;
+  const std::int64_t channels = conv.in_channels, out = out_pixels(conv);
   const auto start = [&](std::int64_t plane) { return epilogue.bias ? epilogue.bias[plane % channels] : 0; };
-  const auto weight = [&](std::int64_t plane) { return w + plane % channels * taps_of(conv); };
+  const auto weight = [&](std::int64_t plane) { return w + plane % channels * taps(conv); };
   const auto complete = [&](std::int64_t plane, std::int64_t at, std::int64_t count) {
     const std::int64_t first = plane * out + at;
     if (epilogue.residual) binary<Binary::add>(y + first, y + first, 1, epilogue.residual + first, 1, count, 1, false);

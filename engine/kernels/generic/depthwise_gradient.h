@@ -8,7 +8,7 @@ namespace {
 
 /// The axis along which dy is convolved with the flipped kernel where the stride is 1; a negative `before` leaves out inputs.
 inline WindowAxis flipped(const WindowAxis& axis) {
-  return {axis.out, axis.in, axis.taps, 1, axis.dilation, window_reach(axis) - 1 - axis.before};
+  return {axis.out, axis.in, axis.taps, 1, axis.dilation, reach(axis) - axis.before};
 }
 
 /// Where the stride is not 1: a padded row of dx is made as runs, to each of which some taps belong, and then woven.
@@ -17,7 +17,7 @@ struct SpreadRows {
       : conv(of),
         padded(of.columns.before + of.columns.in),
         runs(padded, of.columns.stride),
-        ahead((window_reach(of.columns) - 1) / of.columns.stride),
+        ahead(reach(of.columns) / of.columns.stride),
         row(ahead + std::max(runs.length, of.columns.out) + lanes) {
     for (std::int64_t t = 0; t < of.columns.taps; ++t) {
       run_of[t] = t * of.columns.dilation % of.columns.stride;
@@ -80,12 +80,12 @@ struct SpreadRows {
 inline void depthwise_dense_input_gradient(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate) {
   const Conv turned{conv.samples, conv.groups, conv.in_channels, conv.out_channels, flipped(conv.rows), flipped(conv.columns)};
   const CopiedRows copied(turned);
-  const std::int64_t taps = taps_of(conv);
+  const std::int64_t size = taps(conv);
   parallel_blocks(conv.samples * conv.in_channels, depthwise_cost(conv), [&](std::int64_t first, std::int64_t count) {
     T turned_weight[most_taps * most_taps];
     const auto weight = [&](std::int64_t plane) {
-      const T* const own = w + plane % conv.in_channels * taps;
-      std::reverse_copy(own, own + taps, turned_weight);
+      const T* const own = w + plane % conv.in_channels * size;
+      std::reverse_copy(own, own + size, turned_weight);
       return turned_weight;
     };
     const auto zero = [](std::int64_t) { return 0.f; };
@@ -95,14 +95,14 @@ inline void depthwise_dense_input_gradient(const Conv& conv, T* dx, const T* dy,
 
 inline void depthwise_conv2d_input_gradient(const Conv& conv, T* dx, const T* dy, const T* w, bool accumulate) {
   if (conv.rows.stride == 1 && conv.columns.stride == 1) return depthwise_dense_input_gradient(conv, dx, dy, w, accumulate);
-  const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out;
+  const std::int64_t in = in_pixels(conv), out = out_pixels(conv);
   const SpreadRows spread(conv);
   parallel_blocks(conv.samples * conv.in_channels, depthwise_cost(conv), [&](std::int64_t first, std::int64_t count) {
     thread_local Scratch scratch;
     T* const memory = scratch.floats(spread.size());
     std::fill_n(memory, spread.size(), 0.f);
     for (std::int64_t plane = first; plane < first + count; ++plane)
-      spread.plane(dx + plane * in, dy + plane * out, w + plane % conv.in_channels * taps_of(conv), memory, accumulate);
+      spread.plane(dx + plane * in, dy + plane * out, w + plane % conv.in_channels * taps(conv), memory, accumulate);
   });
 }
 
@@ -177,13 +177,13 @@ inline void depthwise_strip_products(const CopiedRows& copied, std::int64_t coun
 
 inline void depthwise_conv2d_weight_gradient(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate) {
   const CopiedRows copied(conv);
-  const std::int64_t in = conv.rows.in * conv.columns.in, out = conv.rows.out * conv.columns.out, taps = taps_of(conv);
+  const std::int64_t in = in_pixels(conv), out = out_pixels(conv), size = taps(conv);
   const std::int64_t count = channels.end - channels.begin;
   parallel_for(count, conv.samples * count * depthwise_cost(conv), [&](std::int64_t c) {
     thread_local Scratch scratch;
     T* const rows = scratch.floats(copied.size());
     std::fill_n(rows, copied.size(), 0.f);
-    TapSums sums(taps);
+    TapSums sums(size);
     for (std::int64_t sample = 0; sample < conv.samples; ++sample) {
       const std::int64_t plane = sample * conv.in_channels + channels.begin + c;
       for (std::int64_t first = 0; first < conv.rows.out; first += copied.strip) {
@@ -194,8 +194,8 @@ inline void depthwise_conv2d_weight_gradient(const Conv& conv, T* dw, const T* d
       }
     }
     sums.take_out();
-    for (std::int64_t k = 0; k < taps; ++k) {
-      T& to = dw[c * taps + k];
+    for (std::int64_t k = 0; k < size; ++k) {
+      T& to = dw[c * size + k];
       to = accumulate ? to + T(sums.total[k]) : T(sums.total[k]);
     }
   });
