@@ -23,14 +23,14 @@ struct CopiedRows {
       : rows(conv.rows), columns(conv.columns), runs(length(conv.columns), conv.columns.stride), row(runs.size()) {
     constexpr std::int64_t floats = 1 << 11;  // of a strip: few enough to stay in the cache beside what is read and written
     constexpr std::int64_t together = 4;      // output rows that are computed together
-    const std::int64_t fitting = (floats / row - reach(rows) - 1) / rows.stride + 1;
+    const std::int64_t fitting = (floats / row - taps_reach(rows) - 1) / rows.stride + 1;
     strip = std::max(together, fitting / together * together);
   }
 
   /// Where tap t of output 0 stands in a copied row; output j stands j further.
   std::int64_t place(std::int64_t t) const { return runs.place(t * columns.dilation); }
   /// Copied rows of `count` output rows.
-  std::int64_t height(std::int64_t count) const { return (count - 1) * rows.stride + reach(rows) + 1; }
+  std::int64_t height(std::int64_t count) const { return (count - 1) * rows.stride + taps_reach(rows) + 1; }
   std::int64_t size() const { return height(strip) * row; }
 
   /// Copies what output rows first .. first + count - 1 read to where all that has no image is 0 already, or once was a row.
@@ -51,7 +51,7 @@ struct CopiedRows {
  private:
   /// Columns that are copied: what windows read, or all that there are.
   static std::int64_t length(const WindowAxis& axis) {
-    return std::max((axis.out - 1) * axis.stride + reach(axis) + 1, axis.before + axis.in);
+    return std::max((axis.out - 1) * axis.stride + taps_reach(axis) + 1, axis.before + axis.in);
   }
 
   /// Whole vectors are stored, whose lanes behind the image are 0.

@@ -8,7 +8,7 @@ namespace {
 
 /// The axis along which dy is convolved with the flipped kernel where the stride is 1; a negative `before` leaves out inputs.
 inline WindowAxis flipped(const WindowAxis& axis) {
-  return {axis.out, axis.in, axis.taps, 1, axis.dilation, reach(axis) - axis.before};
+  return {axis.out, axis.in, axis.taps, 1, axis.dilation, taps_reach(axis) - axis.before};
 }
 
 /// Where the stride is not 1: a padded row of dx is made as runs, to each of which some taps belong, and then woven.
@@ -17,7 +17,7 @@ struct SpreadRows {
       : conv(of),
         padded(of.columns.before + of.columns.in),
         runs(padded, of.columns.stride),
-        ahead(reach(of.columns) / of.columns.stride),
+        ahead(taps_reach(of.columns) / of.columns.stride),
         row(ahead + std::max(runs.length, of.columns.out) + lanes) {
     for (std::int64_t t = 0; t < of.columns.taps; ++t) {
       run_of[t] = t * of.columns.dilation % of.columns.stride;
