@@ -46,6 +46,17 @@ class BatchNorm final : public OpOf<BatchNorm> {
   }
   bool gradient_reads_output(int) const override { return false; }
   bool mixes_samples(Mode mode) const override { return mode == Mode::training; }
+  bool scales_channels(Mode mode) const override { return mode == Mode::inference; }
+  void channel_scales(std::span<const Tensor* const> others, std::span<double> scale, std::span<double> shift) const override {
+    const auto value = [&](int input, std::size_t c) {
+      const Tensor& own = *others[static_cast<std::size_t>(input - 1)];
+      return own.type() == DType::f32 ? double{own.values<float>()[c]} : own.values<double>()[c];
+    };
+    for (std::size_t c = 0; c < scale.size(); ++c) {
+      scale[c] = (gamma_ > 0 ? value(gamma_, c) : 1) / std::sqrt(value(variance_, c) + epsilon_);
+      shift[c] = (beta_ > 0 ? value(beta_, c) : 0) - scale[c] * value(mean_, c);
+    }
+  }
   std::int64_t multiply_adds(std::span<const Shape>, const Shape& out) const override { return out.size(); }
 
   template <class T>

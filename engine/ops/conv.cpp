@@ -47,6 +47,7 @@ class Conv2d final : public OpOf<Conv2d> {
   bool gradient_reads_input(int wanted, int input) const override { return wanted == 0 ? input == 1 : wanted == 1 && input == 0; }
   bool gradient_reads_output(int) const override { return false; }
   bool accepts_epilogue() const override { return true; }
+  std::optional<OutputChannels> output_channels() const override { return OutputChannels{}; }
   std::int64_t multiply_adds(std::span<const Shape> in, const Shape& out) const override {
     return out.size() * in[1].size(1, in[1].rank());
   }

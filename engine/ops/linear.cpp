@@ -38,6 +38,9 @@ class Linear final : public OpOf<Linear> {
   bool gradient_reads_input(int wanted, int input) const override { return wanted == 0 ? input == 1 : wanted == 1 && input == 0; }
   bool gradient_reads_output(int) const override { return false; }
   bool accepts_epilogue() const override { return true; }
+  std::optional<OutputChannels> output_channels() const override {
+    return OutputChannels{.weight_axis = layout_ == WeightLayout::out_in ? 0 : 1, .output_axis = -1};
+  }
   std::int64_t multiply_adds(std::span<const Shape> in, const Shape& out) const override { return out.size() * inputs_of(in[1]); }
 
   template <class T>

@@ -59,6 +59,12 @@ struct Activation {
   double alpha = 0;  // of leaky_relu
 };
 
+/// Where an op of x, a weight and maybe a bias has its output channels. Each is linear in its own part of weight and bias.
+struct OutputChannels {
+  int weight_axis = 0;
+  int output_axis = 1;  // -1: the last
+};
+
 /// What an op sees of a run: plain pointers to inputs, output, gradients and scratch, with the shapes of the whole batch.
 template <class T>
 struct Run {
@@ -137,6 +143,13 @@ class Op {
   virtual bool is_activation() const { return false; }
   /// What a plan may fuse into one step (engine/tape/fusion.h): forward() honours run.epilogue();
   virtual bool accepts_epilogue() const { return false; }
+  /// it is linear in weight and bias, so that a scale and a shift of its channels can be folded into them;
+  virtual std::optional<OutputChannels> output_channels() const { return std::nullopt; }
+  /// in this mode, the output is scale[c] x + shift[c] for each channel c of axis 1 of x, its first input,
+  virtual bool scales_channels(Mode) const { return false; }
+  /// where these are the scale and shift that the values of its other inputs give;
+  virtual void channel_scales(std::span<const Tensor* const> /*others*/, std::span<double> /*scale*/,
+                              std::span<double> /*shift*/) const {}
   /// the output is the sum of the two inputs, broadcast where their shapes differ;
   virtual bool is_sum() const { return false; }
   /// the output is a function of the only input, element by element.

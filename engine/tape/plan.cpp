@@ -95,7 +95,7 @@ Plan::Plan(const Tape& tape, PlanOptions options) : tape_(tape), options_(std::m
   std::vector<bool> all(static_cast<std::size_t>(tape_.size()));
   for (ValueId id = 0; id < tape_.size(); ++id)
     all[static_cast<std::size_t>(id)] = needed[static_cast<std::size_t>(id)] && is_op(id);
-  const std::vector<ForwardStep> steps = forward_steps(tape_, all, visible(tape_, options_, pinned));
+  const std::vector<ForwardStep> steps = forward_steps(tape_, all, visible(tape_, options_, pinned), options_.mode);
   programs_.push_back(ProgramBuilder(tape_, options_, steps, all, no_value, pinned, nullptr).build());
   pinned_lines_ = programs_.front().pinned_lines;
   for (std::size_t i = 0; i < options_.resume.size(); ++i)

@@ -78,7 +78,7 @@ class Plan {
   /// The program resumed from options().resume[i].
   const Program& resumed(std::size_t i) const { return programs_[i + 1]; }
   const std::vector<Program>& programs() const { return programs_; }
-  /// The forward steps of the full program in words, in order: "conv1 + add + relu".
+  /// The forward steps of the full program in words, in order: "conv1 + bn1 + add + relu".
   std::vector<std::string> listing() const;
 
  private:

@@ -30,6 +30,8 @@ Workspace<T>::Workspace(std::shared_ptr<const Plan> plan, const kernels::KernelT
   }
   parameters_.resize(at(tape.parameters()->size()));
   hooks_.resize(options.taps.size());
+  for (const ForwardStep& step : plan_->full().forward)
+    if (step.norm != no_value) folded_.push_back(std::make_unique<FoldedLayer>(tape, step, options.type, constants_));
   for (const Plan::Program& program : plan_->programs()) programs_.push_back(lay_out(program));
 }
 
@@ -100,6 +102,7 @@ void Workspace<T>::start(Program& program, const Parameters& parameters) {
     patch.operand->value = patch.operand->tensor->raw();
   }
   for (const auto& patch : program.inputs) patch.operand->value = inputs_[patch.source].values;
+  for (FoldedLayer* layer : program.folded) layer->update(parameters_);
 }
 
 template <class T>

@@ -7,6 +7,7 @@
 
 #include "engine/aligned.h"
 #include "engine/kernels/dispatch.h"
+#include "engine/tape/folding.h"
 #include "engine/tape/gradient_sink.h"
 #include "engine/tape/plan.h"
 
@@ -86,6 +87,7 @@ class Workspace {
   std::vector<Tensor> constants_;          // by node, in the run's type
   std::vector<Input> inputs_;              // those that the plan reads
   std::vector<const Tensor*> parameters_;  // by id, as of the last run
+  std::vector<std::unique_ptr<FoldedLayer>> folded_;
   std::vector<std::unique_ptr<Program>> programs_;
   std::vector<std::function<void(std::span<T>)>> hooks_;  // by place in options().taps
   std::unique_ptr<Randomness> randomness_;                // on the heap: programs point to it

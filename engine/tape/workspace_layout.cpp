@@ -20,14 +20,13 @@ class WorkspaceLayout {
   std::unique_ptr<Program> build() {
     to_->plan = &from_;
     std::size_t operands = 0;
-    for (const ForwardStep& step : from_.forward) operands += inputs_of(tape_, step).size();
+    for (const ForwardStep& step : from_.forward) operands += operands_of(step);
     to_->operands.resize(operands);  // pointed to, like the runs: neither may move
     to_->runs.reserve(from_.forward.size());
     std::span<Operand<T>> rest = to_->operands;
     for (const ForwardStep& step : from_.forward) {
-      const std::size_t own = inputs_of(tape_, step).size();
-      add_step(step, rest.first(own));
-      rest = rest.subspan(own);
+      add_step(step, rest.first(operands_of(step)));
+      rest = rest.subspan(operands_of(step));
     }
     if (!from_.reverse.empty()) add_sweep();
     if (from_.resumed != no_value) {
@@ -51,11 +50,13 @@ class WorkspaceLayout {
 
   void add_step(const ForwardStep& step, std::span<Operand<T>> operands) {
     const Node& node = tape_.node(step.op);
-    const std::vector<ValueId> inputs = inputs_of(tape_, step);
-    for (std::size_t i = 0; i < inputs.size(); ++i) set_operand(operands[i], inputs[i]);
+    for (std::size_t i = 0; i < arguments(step); ++i)
+      if (step.norm == no_value || i == 0) set_operand(operands[i], node.inputs[i]);
+    if (step.norm != no_value) set_folded(operands, step);
+    if (step.residual != no_value) set_operand(operands.back(), step.residual);
 
     Run<T> run;
-    run.operands = operands.first(node.inputs.size());
+    run.operands = operands.first(arguments(step));
     run.output = memory(from_.value[at(step.value)]);
     run.output_gradient = memory(from_.gradient[at(step.value)]);
     run.scratch_memory = memory(from_.scratch);
@@ -70,10 +71,25 @@ class WorkspaceLayout {
     if (step.activation != no_value) run.activation = tape_.node(step.activation).op->as_activation();
     to_->runs.push_back(run);
 
-    const bool nothing_to_do = node.op->is_view() && from_.value[at(inputs[0])] == from_.value[at(step.value)];
+    const bool nothing_to_do = node.op->is_view() && from_.value[at(node.inputs[0])] == from_.value[at(step.value)];
     if (!nothing_to_do)
       to_->forward.push_back(
           {node.op.get(), &to_->runs.back(), hook_of(step.value), {run.output, workspace_.elements(step.value)}});
+  }
+
+  /// Inputs of the step's op: x, weight and bias where a norm is folded into them.
+  std::size_t arguments(const ForwardStep& step) const { return step.norm == no_value ? tape_.node(step.op).inputs.size() : 3; }
+  std::size_t operands_of(const ForwardStep& step) const { return arguments(step) + (step.residual == no_value ? 0 : 1); }
+
+  void set_folded(std::span<Operand<T>> operands, const ForwardStep& step) {
+    FoldedLayer& layer = **std::ranges::find(workspace_.folded_, step.op, [](const auto& folded) { return folded->op(); });
+    to_->folded.push_back(&layer);
+    const Tensor* const folded[] = {&layer.weight(), &layer.bias()};
+    for (std::size_t i = 0; i < 2; ++i) {
+      operands[i + 1].value = folded[i]->raw();
+      operands[i + 1].tensor = folded[i];
+      operands[i + 1].shape = folded[i]->shape();
+    }
   }
 
   void set_operand(Operand<T>& operand, ValueId value) {

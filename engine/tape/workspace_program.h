@@ -46,6 +46,7 @@ struct Workspace<T>::Program {
   std::vector<Reverse> reverse;
   std::vector<Offered> offers;
   std::vector<Patch> parameters, inputs;
+  std::vector<FoldedLayer*> folded;
   std::span<const T> pinned;  // the resume point's value as the full program left it
   std::span<T> restored;      // where resumed nodes read it
   int restored_hook = -1;

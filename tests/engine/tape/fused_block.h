@@ -12,10 +12,12 @@ namespace safer::test {
 struct Block {
   enum class Layer { conv, grouped, depthwise, linear, linear_in_out };
   enum class Residual { none, left, right };
+  enum class Norm { none, plain, scaled, shifted, full };  // batch norm without or with gamma and beta
   static constexpr std::int64_t channels = 4;
 
   Layer layer = Layer::conv;
   bool bias = true;
+  Norm norm = Norm::none;
   Residual residual = Residual::none;
   Var (*activation)(Var) = nullptr;
   double low = -1;  // of all numbers; not negative where roots are taken of results
@@ -23,12 +25,13 @@ struct Block {
   Shape input_shape() const { return layer < Layer::linear ? Shape{1, channels, 3, 5} : Shape{1, channels}; }
   Draw draw() const { return {.low = low}; }
   std::string label() const {
-    return fmt::format("layer {}, bias {}, residual {}, low {}", static_cast<int>(layer), bias, static_cast<int>(residual), low);
+    return fmt::format("layer {}, bias {}, residual {}, low {}, norm {}", static_cast<int>(layer), bias, static_cast<int>(residual),
+                       low, static_cast<int>(norm));
   }
 
-  /// activation(layer(x) + other); the layer's parameters are called `name`.weight and so on.
+  /// activation(norm(layer(x)) + other); the layer's parameters are called `name`.weight and so on.
   Var record(Recording& recording, Var x, Var other, const std::string& name) const {
-    Var y = apply(recording, x, name);
+    Var y = normalise(recording, apply(recording, x, name), name + ".norm");
     if (residual == Residual::left) y = add(other, y, name + ".add");
     if (residual == Residual::right) y = add(y, other, name + ".add");
     return activation ? activation(y) : y;
@@ -45,6 +48,17 @@ struct Block {
     const Var w = recording.parameter(name + ".weight", {channels, channels / groups, 3, 3}, draw());
     return conv2d(x, w, b, {.padding = 1, .groups = groups}, name);
   }
+
+  Var normalise(Recording& recording, Var y, const std::string& name) const {
+    if (norm == Norm::none) return y;
+    const auto buffer = [&](const char* part, Draw draw) {
+      return recording.parameter(name + part, {channels}, draw, Role::buffer);
+    };
+    const Var gamma = norm == Norm::scaled || norm == Norm::full ? buffer(".gamma", {.low = 0.5, .high = 2}) : Var();
+    const Var beta = norm == Norm::shifted || norm == Norm::full ? buffer(".beta", draw()) : Var();
+    const Draw mean = low < 0 ? draw() : Draw{.low = -1, .high = 0};
+    return batch_norm(y, gamma, beta, buffer(".mean", mean), buffer(".variance", {.low = 0.25, .high = 2}), {}, name);
+  }
 };
 
 /// The listing of a plan, with " | " between its steps.
@@ -56,6 +70,8 @@ inline std::string listed(const Tape& tape, PlanOptions options) {
 
 inline const std::vector<Block::Layer> block_layers = {Block::Layer::conv, Block::Layer::grouped, Block::Layer::depthwise,
                                                        Block::Layer::linear, Block::Layer::linear_in_out};
+inline const std::vector<Block::Norm> block_norms = {Block::Norm::none, Block::Norm::plain, Block::Norm::scaled,
+                                                     Block::Norm::shifted, Block::Norm::full};
 inline const std::vector<Block::Residual> block_residuals = {Block::Residual::none, Block::Residual::left, Block::Residual::right};
 
 inline Var default_leaky_relu(Var x) { return leaky_relu(x, 0.125); }

@@ -14,7 +14,7 @@ namespace {
 struct Chain {
   Tape tape;
   Recording recording{tape, Stand::plain};
-  Block block{.residual = Block::Residual::right, .activation = relu};
+  Block block{.norm = Block::Norm::none, .residual = Block::Residual::right, .activation = relu};
   Var x = recording.input("x", block.input_shape());
   Var r = recording.input("r", block.input_shape());
 
@@ -23,16 +23,18 @@ struct Chain {
   Var named(const std::string& name) { return tape.var(tape.find(name)); }
 };
 
-/// Every block without batch norm: layers, biases, residuals and activations.
+/// Every block: layers, biases, norms, residuals and activations.
 std::vector<Block> all_blocks() {
   std::vector<Block> blocks;
   for (const Block::Layer layer : block_layers)
     for (const bool bias : {false, true})
       for (const Block::Residual residual : block_residuals) {
-        blocks.push_back({layer, bias, residual, nullptr});
-        for (int f = 0; f < kernels::unary_count; ++f)
-          blocks.push_back(
-              {layer, bias, residual, block_activations[f], static_cast<kernels::Unary>(f) == kernels::Unary::sqrt ? 0. : -1.});
+        for (const Block::Norm norm : block_norms) blocks.push_back({layer, bias, norm, residual});
+        for (int f = 0; f < kernels::unary_count; ++f) {
+          const double low = static_cast<kernels::Unary>(f) == kernels::Unary::sqrt ? 0 : -1;
+          for (const Block::Norm norm : {Block::Norm::none, Block::Norm::full})
+            blocks.push_back({layer, bias, norm, residual, block_activations[f], low});
+        }
       }
   return blocks;
 }
@@ -61,14 +63,18 @@ TEST_CASE("fusion: a block is one step, and gives what its ops give") {
     const PlanOptions fused{.outputs = {y.id()}}, plain{.outputs = {y.id()}, .fuse = false};
     REQUIRE(Plan(tape, plain).full().forward.size() == static_cast<std::size_t>(tape.size() - 2 - tape.parameters()->size()));
     const std::vector<double> expected = run<double>(tape, data, plain);
-    CHECK(run<double>(tape, data, fused) == expected);
-    // A float result of a sum of 36 products, a bias and a residual, then a function of slope at most 2 |x| and a few roundings.
-    const double tolerance = 40 * 0x1p-23 * std::max(1.0, largest(expected));
+    // Sums of at most 36 products and a bias, scaled and added to; then a function with a slope of 2 |x| at most. Rounding is that
+    // of the largest numbers on the way.
+    const ValueId before = block.activation ? tape.node(y.id()).inputs[0] : y.id();
+    const double size = std::max({1.0, largest(expected), largest(run<double>(tape, data, {.outputs = {before}, .fuse = false}))});
+    Deviation in_double;
+    in_double.add("fused", run<double>(tape, data, fused), expected, 40 * 0x1p-52 * size);
+    CHECK_MESSAGE(in_double.ratio <= (block.norm == Block::Norm::none ? 0 : 1), in_double.where);
     for (const kernels::Isa& isa : kernels::isas()) {
       if (!isa.runs_here()) continue;
       Deviation deviation;
-      deviation.add("fused", run<float>(tape, data, fused, *isa.table), expected, tolerance);
-      deviation.add("one by one", run<float>(tape, data, plain, *isa.table), expected, tolerance);
+      deviation.add("fused", run<float>(tape, data, fused, *isa.table), expected, 40 * 0x1p-23 * size);
+      deviation.add("one by one", run<float>(tape, data, plain, *isa.table), expected, 40 * 0x1p-23 * size);
       CHECK_MESSAGE(deviation.ratio <= 1, isa.table->name, ": ", deviation.where);
     }
   }
