@@ -11,7 +11,8 @@ namespace safer {
 /// A layer's weight and bias with the norm that follows it folded in, for each output channel c
 ///   w'[c] = scale[c] w[c],   b'[c] = scale[c] b[c] + shift[c]   (Jacob et al. 2018, eq. 14)
 /// computed in double, and anew only when one of the tensors that they are made from has changed. A workspace has its own, so that
-/// replicas of a network can run side by side, whichever of their tensors differ.
+/// replicas of a network can run side by side, whichever of their tensors differ. A weight near the largest number (a flipped bit
+/// of its exponent) may become infinite by its scale, where layer and norm one by one stay finite: plan with fuse = false for that.
 class FoldedLayer {
  public:
   /// `step` has a norm; `constants`: by node, of the run's type like the result. They must live as long as this.

@@ -29,9 +29,9 @@ struct PlanOptions {
 /// program touches, so that resumed runs can follow one another in any order. A resumed reverse sweep stops at the resume point:
 /// it offers only the gradients of what the recomputed nodes read.
 ///
-/// A plan without gradients fuses ops (engine/tape/fusion.h), except across outputs, the root, taps, resume points and pinned
-/// values: these exist as the tape has them. All programs of a plan have the same steps, so that a resumed run gives a full run's
-/// bits.
+/// A plan without gradients fuses ops and folds norms (engine/tape/fusion.h), except across outputs, the root, taps, resume points
+/// and pinned values: these exist as the tape has them. All programs of a plan have the same steps, so that a resumed run gives a
+/// full run's bits. Plans that fuse differently may round differently.
 class Plan {
  public:
   /// Throws Error when the options name values that the tape does not have or that cannot play the role.

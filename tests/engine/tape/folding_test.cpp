@@ -145,7 +145,7 @@ TEST_CASE("folding: only norms that are made of stored values alone, and scale w
   };
   Tape computed;
   const Var w = computed.parameter({.name = "w", .shape = {4, 4}}), g = computed.parameter({.name = "g", .shape = {4}});
-  const Var of_square = norm(computed, linear(computed.input("x", {4}), w, {}, "fc"), square(g));
+  const Var fc = linear(computed.input("x", {4}), w, {}, "fc"), of_square = norm(computed, fc, square(g));
   CHECK(listed(computed, {.outputs = {of_square.id()}}) == "fc | square | norm");
   Tape tokens;  // the norm's axis 1 is that of the tokens, not of the outputs
   const Var v = tokens.parameter({.name = "w", .shape = {4, 4}});
