@@ -1,17 +1,12 @@
 #include "criteria/layer_scores.h"
 
 #include <algorithm>
-#include <numeric>
+#include <limits>
 
+#include "criteria/relevance/probe.h"
 #include "engine/parallel.h"
 
 namespace safer {
-namespace {
-std::size_t elements(const Parameters& parameters, int weight) {
-  return static_cast<std::size_t>(parameters.spec(weight).shape.size());
-}
-}  // namespace
-
 Shape layer_shape(const Layer& layer, const Shape& weight) {
   Shape shape = weight;
   if (shape.rank() > 0) shape[layer.output_axis] = layer.outputs.size();
@@ -46,20 +41,42 @@ LayerScores::LayerScores(const Request& request, const Parameters& parameters, s
     need_.push_back(static_cast<std::size_t>(std::ranges::find(needs_, criterion->needs(request_.preset)) - needs_.begin()));
 }
 
+bool LayerScores::per_neuron(std::size_t criterion) const {
+  return need_[criterion] < needs_.size() && info(needs_[need_[criterion]].probe).per_neuron;
+}
+
+bool LayerScores::resamples(std::size_t criterion) const {
+  return need_[criterion] < needs_.size() && sums_.layout(need_[criterion]).grouped;
+}
+
+Shape LayerScores::relevance_shape(std::size_t criterion, std::size_t weight) const {
+  const ParameterSpec& spec = parameters_.spec(weights_[weight]);
+  return per_neuron(criterion) ? Shape{spec.shape[spec.output_axis]} : spec.shape;
+}
+
+std::size_t LayerScores::elements(std::size_t criterion, std::size_t weight) const {
+  return static_cast<std::size_t>(relevance_shape(criterion, weight).size());
+}
+
 LayerScores::Scratch LayerScores::make_scratch() const {
-  std::size_t largest = 0;
-  for (const int weight : weights_) largest = std::max(largest, elements(parameters_, weight));
   Scratch scratch;
-  scratch.sums.assign(needs_.size(), std::vector<double>(largest));
-  scratch.phi = scratch.part = scratch.reduce = std::vector<double>(largest);
+  for (std::size_t need = 0; need < needs_.size(); ++need)
+    scratch.sums.emplace_back(static_cast<std::size_t>(std::ranges::max(sums_.layout(need).elements)));
+  std::int64_t largest = 0;
+  for (const int weight : weights_) largest = std::max(largest, parameters_.spec(weight).shape.size());
+  scratch.phi = scratch.part = scratch.reduce = std::vector<double>(static_cast<std::size_t>(largest));
   return scratch;
 }
 
 /// The stretch is short enough to stay in cache while the groups are added to it one after the other.
-void LayerScores::combine(std::size_t weight, std::span<const int> draws, Scratch& scratch) const {
+void LayerScores::combine(std::size_t weight, std::span<const int> draws, Scored which, Scratch& scratch) const {
   constexpr std::size_t stretch = 2048;
-  const std::size_t count = elements(parameters_, weights_[weight]);
-  for (std::size_t need = 0; need < needs_.size(); ++need)
+  for (std::size_t need = 0; need < needs_.size(); ++need) {
+    if (!sums_.layout(need).grouped) {
+      if (which == Scored::all) std::ranges::copy(sums_.of(need, 0, weight), scratch.sums[need].begin());
+      continue;
+    }
+    const std::size_t count = sums_.of(need, 0, weight).size();
     for (std::size_t begin = 0; begin < count; begin += stretch) {
       const std::span<double> sum = std::span(scratch.sums[need]).subspan(begin, std::min(stretch, count - begin));
       std::ranges::fill(sum, 0.0);
@@ -70,38 +87,52 @@ void LayerScores::combine(std::size_t weight, std::span<const int> draws, Scratc
         for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += times * values[i];
       }
     }
+  }
 }
 
 void LayerScores::finish(std::size_t criterion, std::size_t weight, std::span<const int> draws, std::span<double> phi,
                          const Scratch& scratch) const {
+  const std::span<const float> w = parameters_[weights_[weight]].values<float>();
+  const std::size_t need = need_[criterion];
+  if (need == needs_.size()) return request_.criteria[criterion]->finish(request_.preset, phi, {}, w, 0);
   std::int64_t samples = 0;
   for (std::size_t group = 0; group < sums_.groups(); ++group) samples += draws[group] * sums_.samples()[group];
-  const bool reads_data = need_[criterion] < needs_.size();
-  const std::span<const double> sum =
-      reads_data ? std::span(scratch.sums[need_[criterion]]).first(phi.size()) : std::span<double>();
-  request_.criteria[criterion]->finish(request_.preset, phi, sum, parameters_[weights_[weight]].values<float>(),
-                                       static_cast<double>(samples));
+  const Sums::Layout& layout = sums_.layout(need);
+  const std::span<const double> sum = std::span(scratch.sums[need]).first(sums_.of(need, 0, weight).size());
+  request_.criteria[criterion]->finish(request_.preset, phi, sum, w,
+                                       static_cast<double>((layout.grouped ? samples : 1) * layout.points));
 }
 
-void LayerScores::score_one(std::span<const int> draws, std::span<double> out, Scratch& scratch) const {
+void LayerScores::score_one(std::span<const int> draws, Scored which, std::span<double> out, Scratch& scratch) const {
+  const std::size_t reductions = request_.reductions.size();
   for (std::size_t weight = 0; weight < weights_.size(); ++weight) {
-    combine(weight, draws, scratch);
+    combine(weight, draws, which, scratch);
     const Shape& shape = parameters_.spec(weights_[weight]).shape;
-    const std::span<double> phi = std::span(scratch.phi).first(elements(parameters_, weights_[weight]));
     for (std::size_t criterion = 0; criterion < request_.criteria.size(); ++criterion) {
+      if (which == Scored::resampled && !resamples(criterion)) continue;
+      const std::span<double> phi = std::span(scratch.phi).first(elements(criterion, weight));
       finish(criterion, weight, draws, phi, scratch);
       for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-        if (layers_[layer].parameter != weights_[weight]) continue;
-        const std::span<const double> own = layer_elements(layers_[layer], shape, phi, scratch.part);
-        for (std::size_t reduction = 0; reduction < request_.reductions.size(); ++reduction)
-          out[(criterion * request_.reductions.size() + reduction) * layers_.size() + layer] =
+        const Layer& of = layers_[layer];
+        if (of.parameter != weights_[weight]) continue;
+        const std::span<const double> own = per_neuron(criterion) ? phi.subspan(static_cast<std::size_t>(of.outputs.begin),
+                                                                                static_cast<std::size_t>(of.outputs.size()))
+                                                                  : layer_elements(of, shape, phi, scratch.part);
+        for (std::size_t reduction = 0; reduction < reductions; ++reduction)
+          out[(criterion * reductions + reduction) * layers_.size() + layer] =
               request_.reductions[reduction]->apply(own, scratch.reduce);
       }
     }
   }
 }
 
-void LayerScores::score(std::span<const int> draws, std::span<double> out) const {
+void LayerScores::score(std::span<double> out) const {
+  Scratch scratch = make_scratch();
+  score_one(std::vector<int>(sums_.groups(), 1), Scored::all, out, scratch);
+}
+
+void LayerScores::resample(std::span<const int> draws, std::span<double> out) const {
+  std::ranges::fill(out, std::numeric_limits<double>::quiet_NaN());
   const auto resamples = static_cast<std::int64_t>(out.size() / scores());
   const std::int64_t threads = std::min<std::int64_t>(resamples, available_threads());
   std::vector<Scratch> scratch(static_cast<std::size_t>(threads));
@@ -110,8 +141,8 @@ void LayerScores::score(std::span<const int> draws, std::span<double> out) const
   for (const int weight : weights_) work += resamples * parameters_.spec(weight).shape.size();
   parallel_for(threads, work, [&](std::int64_t thread) {
     for (std::int64_t r = resamples * thread / threads; r < resamples * (thread + 1) / threads; ++r) {
-      const auto resample = static_cast<std::size_t>(r);
-      score_one(draws.subspan(resample * sums_.groups(), sums_.groups()), out.subspan(resample * scores(), scores()),
+      const auto of = static_cast<std::size_t>(r);
+      score_one(draws.subspan(of * sums_.groups(), sums_.groups()), Scored::resampled, out.subspan(of * scores(), scores()),
                 scratch[static_cast<std::size_t>(thread)]);
     }
   });
@@ -120,7 +151,7 @@ void LayerScores::score(std::span<const int> draws, std::span<double> out) const
 void LayerScores::relevance(std::size_t criterion, std::size_t weight, std::span<double> out) const {
   Scratch scratch = make_scratch();
   const std::vector<int> once(sums_.groups(), 1);
-  combine(weight, once, scratch);
+  combine(weight, once, Scored::all, scratch);
   finish(criterion, weight, once, out, scratch);
 }
 

@@ -28,10 +28,16 @@ class LayerScores {
   static std::vector<Needs> distinct_needs(const Request& request);
 
   std::size_t scores() const { return request_.criteria.size() * request_.reductions.size() * layers_.size(); }
+  /// Whether phi is a function of sums over samples, so that resamples of them can be scored.
+  bool resamples(std::size_t criterion) const;
+  /// The scores by all samples: out [criteria, reductions, layers].
+  void score(std::span<double> out) const;
   /// Scores of each resample, in which group g of the samples counts draws[g] times: draws [resamples, groups], out [resamples,
-  /// criteria, reductions, layers].
-  void score(std::span<const int> draws, std::span<double> out) const;
-  /// phi of one criterion for one weight, of all samples: out[elements of the weight].
+  /// criteria, reductions, layers]. NaN for criteria that cannot be resampled.
+  void resample(std::span<const int> draws, std::span<double> out) const;
+  /// The shape of a criterion's phi for one weight: the weight's, or its number of output neurons.
+  Shape relevance_shape(std::size_t criterion, std::size_t weight) const;
+  /// phi of one criterion for one weight, of all samples: out[relevance_shape].
   void relevance(std::size_t criterion, std::size_t weight, std::span<double> out) const;
 
  private:
@@ -39,11 +45,15 @@ class LayerScores {
     std::vector<std::vector<double>> sums;  // by need
     std::vector<double> phi, part, reduce;
   };
+  enum class Scored { all, resampled };
   Scratch make_scratch() const;
-  void score_one(std::span<const int> draws, std::span<double> out, Scratch& scratch) const;
-  void combine(std::size_t weight, std::span<const int> draws, Scratch& scratch) const;
+  void score_one(std::span<const int> draws, Scored which, std::span<double> out, Scratch& scratch) const;
+  void combine(std::size_t weight, std::span<const int> draws, Scored which, Scratch& scratch) const;
   void finish(std::size_t criterion, std::size_t weight, std::span<const int> draws, std::span<double> phi,
               const Scratch& scratch) const;
+
+  std::size_t elements(std::size_t criterion, std::size_t weight) const;
+  bool per_neuron(std::size_t criterion) const;
 
   Request request_;
   const Parameters& parameters_;

@@ -48,6 +48,12 @@ std::string choose_target(const Network& network, const Preset& preset, const Ra
   return std::string(network.classes() == 1 ? "top-logit" : preset.target);
 }
 
+ProbeOptions probe_options(const RankOptions& options) {
+  if (options.path != "layer" && options.path != "joint")
+    throw Error("unknown path '{}'; choose one of: layer, joint", options.path);
+  return {.joint = options.path == "joint", .steps = options.steps};
+}
+
 std::vector<Layer> layers_to_rank(const Network& network, bool rank_head) {
   if (network.parameters.type() != DType::f32)
     throw Error("{}: weights are {}; ranking needs f32", network.name, name(network.parameters.type()));
@@ -75,10 +81,13 @@ std::int64_t count_weights(const Parameters& parameters, const std::vector<int>&
 }
 
 /// As many groups as the memory holds; 1 where there can be no interval.
-int count_groups(const RankOptions& options, std::int64_t samples, std::int64_t weights, std::size_t needs) {
-  if (options.resamples <= 0) return 1;
-  const std::size_t set = sizeof(double) * static_cast<std::size_t>(weights) * needs;
-  const std::size_t fit = 1 + options.bootstrap_bytes / std::max<std::size_t>(1, set);
+int count_groups(const RankOptions& options, std::int64_t samples, std::span<const Sums::Layout> layouts) {
+  std::size_t set = 0;  // bytes a group
+  for (const Sums::Layout& layout : layouts)
+    if (layout.grouped)
+      for (const std::int64_t count : layout.elements) set += sizeof(double) * static_cast<std::size_t>(count);
+  if (options.resamples <= 0 || set == 0) return 1;
+  const std::size_t fit = 1 + options.bootstrap_bytes / set;
   const auto groups = static_cast<int>(std::min({fit, static_cast<std::size_t>(samples), static_cast<std::size_t>(most_groups)}));
   return groups < least_groups ? 1 : groups;
 }
@@ -97,6 +106,7 @@ struct Ranker {
   std::vector<Layer> layers;
   std::vector<int> weights;
   std::vector<Needs> needs;
+  ProbeOptions probes;
   std::int64_t samples = 0;
   int groups = 1, resamples = 0;
 
@@ -104,7 +114,8 @@ struct Ranker {
   Sums sweep(const Tensor& calibration, Target target);
   std::vector<double> scores(const LayerScores& of) const;
   std::vector<double> resampled_scores(const LayerScores& of) const;
-  std::int64_t steps() const { return samples + resamples * resample_steps; }
+  std::int64_t runs() const { return count_runs(needs, probes, weights.size()); }
+  std::int64_t steps() const { return samples * runs() + resamples * resample_steps; }
   void progress(std::int64_t done) const {
     if (options.progress) options.progress(done, steps());
   }
@@ -116,23 +127,24 @@ Ranker::Ranker(const Network& of, const Preset& preset, const RankOptions& with)
       request(resolve(preset, with)),
       layers(layers_to_rank(of, with.rank_head)),
       weights(weights_of(layers)),
-      needs(LayerScores::distinct_needs(request)) {}
+      needs(LayerScores::distinct_needs(request)),
+      probes(probe_options(with)) {}
 
 Sums Ranker::sweep(const Tensor& calibration, Target target) {
   const std::int64_t count = count_weights(network.parameters, weights);
-  if (needs.empty()) return Sums(0, {0}, std::vector<std::int64_t>(weights.size()));
+  if (needs.empty()) return Sums({}, {0});
   check_inputs(network, calibration, "calibration");
   samples = calibration.shape()[0];
   if (samples == 0) throw Error("calibration: 0 samples; criterion '{}' needs some", request.criteria.back()->name);
-  groups = count_groups(options, samples, count, needs.size());
+  groups = count_groups(options, samples, layouts(network, weights, needs, probes));
   resamples = count_resamples(options, groups, count);
-  const SweepOptions how{groups, options.seed, options.batch, [this](std::int64_t done, std::int64_t) { progress(done); }};
-  return sweep_at_weights(network, {calibration, options.labels, target}, weights, needs, how);
+  const SweepOptions how{groups, options.seed, options.batch, probes, [this](std::int64_t done, std::int64_t) { progress(done); }};
+  return safer::sweep(network, {calibration, options.labels, target}, weights, needs, how);
 }
 
 std::vector<double> Ranker::scores(const LayerScores& of) const {
   std::vector<double> out(of.scores());
-  of.score(std::vector<int>(static_cast<std::size_t>(groups), 1), out);
+  of.score(out);
   return out;
 }
 
@@ -142,20 +154,22 @@ std::vector<double> Ranker::resampled_scores(const LayerScores& of) const {
   constexpr int block = 50;  // between two reports of progress
   for (int begin = 0; begin < resamples; begin += block) {
     const auto first = static_cast<std::size_t>(begin), count = static_cast<std::size_t>(std::min(block, resamples - begin));
-    of.score(draws.all().subspan(first * static_cast<std::size_t>(groups), count * static_cast<std::size_t>(groups)),
-             std::span(out).subspan(first * of.scores(), count * of.scores()));
-    progress(samples + static_cast<std::int64_t>(first + count) * resample_steps);
+    of.resample(draws.all().subspan(first * static_cast<std::size_t>(groups), count * static_cast<std::size_t>(groups)),
+                std::span(out).subspan(first * of.scores(), count * of.scores()));
+    progress(samples * runs() + static_cast<std::int64_t>(first + count) * resample_steps);
   }
   return out;
 }
 
-/// Certain where no data was read, unknown where there are no resamples.
-std::vector<ItemInterval> without_resamples(std::span<const double> scores, const Ranking& ranking, bool certain) {
+/// How sure a criterion's scores are: they read no data, can be resampled, or nothing is known.
+enum class Certainty { certain, resampled, unknown };
+
+std::vector<ItemInterval> without_resamples(std::span<const double> scores, const Ranking& ranking, Certainty certainty) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   std::vector<ItemInterval> intervals;
   for (std::size_t i = 0; i < scores.size(); ++i)
-    intervals.push_back(certain ? ItemInterval{scores[i], scores[i], ranking.rank[i], ranking.rank[i]}
-                                : ItemInterval{nan, nan, 1, static_cast<int>(scores.size())});
+    intervals.push_back(certainty == Certainty::certain ? ItemInterval{scores[i], scores[i], ranking.rank[i], ranking.rank[i]}
+                                                        : ItemInterval{nan, nan, 1, static_cast<int>(scores.size())});
   return intervals;
 }
 
@@ -178,11 +192,11 @@ RankedLayer describe(const Network& network, const Layer& layer) {
 }
 
 std::vector<RankedLayer> ranked_layers(const Ranker& ranker, std::span<const double> scores, std::span<const double> resampled,
-                                       bool reads_data) {
+                                       Certainty certainty) {
   const Ranking ranking = rank(scores);
-  const std::vector<ItemInterval> intervals = reads_data && ranker.resamples > 0
+  const std::vector<ItemInterval> intervals = certainty == Certainty::resampled
                                                   ? bootstrap_intervals(scores, resampled, ranker.groups)
-                                                  : without_resamples(scores, ranking, !reads_data);
+                                                  : without_resamples(scores, ranking, certainty);
   std::vector<RankedLayer> ranked;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     RankedLayer layer = describe(ranker.network, ranker.layers[i]);
@@ -200,11 +214,29 @@ std::vector<Relevance> relevances(const Ranker& ranker, const LayerScores& score
   for (std::size_t criterion = 0; criterion < ranker.request.criteria.size(); ++criterion)
     for (std::size_t weight = 0; weight < ranker.weights.size(); ++weight) {
       const ParameterSpec& spec = ranker.network.parameters.spec(ranker.weights[weight]);
-      Tensor phi(DType::f64, spec.shape);
+      Tensor phi(DType::f64, scores.relevance_shape(criterion, weight));
       scores.relevance(criterion, weight, phi.mutable_values<double>());
       all.push_back({std::string(ranker.request.criteria[criterion]->name), spec.name, phi.to(DType::f32)});
     }
   return all;
+}
+
+/// What a criterion is and was told, without its layers.
+RankReport settings(const Ranker& ranker, const Criterion& criterion, const Preset& preset, const std::string& target) {
+  RankReport report;
+  report.model = ranker.network.name;
+  report.preset = preset.name;
+  report.criterion = criterion.name;
+  report.target = "none";
+  report.seed = ranker.options.seed;
+  const Probe probe = criterion.needs(preset.id).probe;
+  if (probe == Probe::none) return report;
+  report.target = target;
+  report.samples = ranker.samples;
+  const ProbeInfo& used = info(probe);
+  if (used.reads_path) report.path = ranker.options.path;
+  if (used.steps > 0) report.steps = steps_of(probe, ranker.probes);
+  return report;
 }
 
 }  // namespace
@@ -218,24 +250,20 @@ RankResult rank_layers(const Network& network, const Tensor& calibration, const 
   const std::vector<double> scores = ranker.scores(layer_scores), resampled = ranker.resampled_scores(layer_scores);
 
   RankResult result;
-  result.sweeps = ranker.needs.empty() ? 0 : 1;
-  std::size_t pair = 0;
-  for (const Criterion* criterion : ranker.request.criteria)
-    for (const Reduction* reduction : ranker.request.reductions) {
-      const bool reads_data = criterion->needs(preset.id).probe != Probe::none;
-      RankReport report{.model = network.name,
-                        .preset = std::string(preset.name),
-                        .criterion = std::string(criterion->name),
-                        .reduction = std::string(reduction->name),
-                        .target = reads_data ? target : "none",
-                        .samples = reads_data ? ranker.samples : 0,
-                        .seed = options.seed,
-                        .layers = {}};
-      const std::size_t layers = ranker.layers.size();
+  result.sweeps = ranker.runs();
+  const std::size_t layers = ranker.layers.size(), reductions = ranker.request.reductions.size();
+  for (std::size_t c = 0; c < ranker.request.criteria.size(); ++c)
+    for (std::size_t r = 0; r < reductions; ++r) {
+      RankReport report = settings(ranker, *ranker.request.criteria[c], preset, target);
+      report.reduction = ranker.request.reductions[r]->name;
+      report.resampled = layer_scores.resamples(c) && ranker.resamples > 0;
+      const Certainty certainty = report.target == "none" ? Certainty::certain
+                                  : report.resampled      ? Certainty::resampled
+                                                          : Certainty::unknown;
+      const std::size_t pair = c * reductions + r;
       report.layers = ranked_layers(ranker, of_pair(scores, pair, layers, scores.size()),
-                                    of_pair(resampled, pair, layers, scores.size()), reads_data);
+                                    of_pair(resampled, pair, layers, scores.size()), certainty);
       result.reports.push_back(std::move(report));
-      ++pair;
     }
   if (options.keep_relevance) result.relevance = relevances(ranker, layer_scores);
   return result;

@@ -19,18 +19,21 @@ struct RankOptions {
   std::vector<std::string> reductions = {};  // names, or "all" alone
   std::string target = {};
   std::vector<std::int64_t> labels = {};               // one a sample; for the target label-ce, which needs them
-  std::uint64_t seed = 0;                              // of the bootstrap; phi depends on it by rounding alone
+  std::uint64_t seed = 0;                              // of the bootstrap, of noise and masks; other phi depend on it by rounding
+  std::string path = "layer";                          // "joint": move all layers at once, for criteria that move weights
+  int steps = 0;                                       // of a path; 0: the criterion's own number
   bool rank_head = true;                               // whether the last layer is ranked too
   bool keep_relevance = false;                         // return phi itself, too
-  std::int64_t batch = 32;                             // most samples that run at once; bounds the memory
+  std::int64_t batch = 0;                              // most samples that run at once; 0: what a moderate memory holds
   int resamples = 1000;                                // of the bootstrap, fewer for large networks; 0: no intervals
   std::size_t bootstrap_bytes = std::size_t{1} << 30;  // most memory for the bootstrap's sums, beyond one set of them
   /// Called now and then by the calling thread: `done` of `total` steps of about equal length, the last time with done = total.
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};
 };
 
-/// One line of a ranking. Where there is no interval (a bootstrap needs data, groups and memory) its scores are NaN and its ranks
-/// those of any place; the score of a criterion that reads no data is certain: low = score = high.
+/// One line of a ranking. Where there is no interval its scores are NaN and its ranks those of any place: a bootstrap needs data,
+/// groups and memory, and a phi that sums over samples, which those of some criteria do not (RankReport::resampled); the score of a
+/// criterion that reads no data is certain: low = score = high.
 struct RankedLayer {
   std::string name;  // the parameter's own, or its part's (fused q, k, v)
   std::string op;    // what reads it first: "linear"
@@ -50,6 +53,9 @@ struct RankReport {
   std::string target;        // "none" for a criterion that reads no data
   std::int64_t samples = 0;  // that were read
   std::uint64_t seed = 0;
+  std::string path;                 // "layer" or "joint"; empty for a criterion that follows none
+  int steps = 0;                    // of the path; 0 likewise
+  bool resampled = false;           // whether there are intervals
   std::vector<RankedLayer> layers;  // in the order in which the network first uses them
 };
 
@@ -62,7 +68,7 @@ struct Relevance {
 struct RankResult {
   std::vector<RankReport> reports;   // every reduction of the first criterion, of the second, ...
   std::vector<Relevance> relevance;  // with keep_relevance, likewise; in order of first use
-  int sweeps = 0;                    // forward and reverse passes over the whole calibration set
+  std::int64_t sweeps = 0;           // passes over the whole calibration set
 };
 
 /// Scores and ranks the layers of a network. `calibration`: float32 [n, sample...], unlabelled; may be empty when no criterion

@@ -23,6 +23,7 @@ namespace safer::commands {
 namespace {
 
 constexpr std::string_view default_data = "moons";
+constexpr std::int64_t most_steps = 100'000;
 
 constexpr Option options[] = {
     weights_option,
@@ -32,8 +33,9 @@ constexpr Option options[] = {
     {"reduction", "NAME[,NAME]|all", "how a layer's relevances become its score"},
     {"target", "NAME", "the function of the outputs whose gradients are read"},
     {"path", "layer|joint", "for criteria that follow a path: move one layer at a time or all at once", "layer"},
+    {"steps", "T", "of those paths (default: the criterion's own)"},
     {"samples", "N", "number of calibration samples", "256"},
-    {"seed", "S", "of the choice of samples and of the intervals", "0"},
+    {"seed", "S", "of the choice of samples, of noise and masks, and of the intervals", "0"},
     {"fold-bn", "", "fold batch norms into the weights before them"},
     {"relevance-out", "FILE.safetensors", "write the relevance of every weight, for one criterion"},
 };
@@ -59,9 +61,11 @@ void require_known(const std::vector<std::string>& names, const Find& find) try 
 }
 
 RankOptions rank_options(const Arguments& given) {
-  const std::string path = given.text("path");
-  if (path != "layer" && path != "joint") throw UsageError("--path: found '{}', expected layer or joint", path);
   RankOptions chosen;
+  chosen.path = given.text("path");
+  if (chosen.path != "layer" && chosen.path != "joint")
+    throw UsageError("--path: found '{}', expected layer or joint", chosen.path);
+  if (given.has("steps")) chosen.steps = static_cast<int>(given.integer("steps", 1, most_steps));
   chosen.preset = given.text("preset");
   chosen.criteria = given.list("criterion");
   chosen.reductions = given.list("reduction");
@@ -117,9 +121,16 @@ Json documents(const std::vector<RankReport>& reports) {
 }
 
 /// What was asked for and could not have an effect.
-void print_remarks(std::ostream& log, const Arguments& given, std::int64_t wanted, std::int64_t samples, bool folded) {
+void print_remarks(std::ostream& log, const Arguments& given, std::int64_t wanted, std::int64_t samples,
+                   const std::vector<RankReport>& reports, bool folded) {
   if (samples < wanted) log << fmt::format("safer rank: the data has {} samples, fewer than {}: all are used\n", samples, wanted);
-  if (given.has("path")) log << "safer rank: --path has no effect: no criterion that was asked for follows a path\n";
+  const auto none = [&](const char* option, const auto& reads) {
+    return given.has(option) && std::ranges::none_of(reports, reads);
+  };
+  if (none("path", [](const RankReport& report) { return !report.path.empty(); }))
+    log << "safer rank: --path has no effect: no criterion that was asked for follows a path\n";
+  if (none("steps", [](const RankReport& report) { return report.steps > 0; }))
+    log << "safer rank: --steps has no effect: no criterion that was asked for goes by steps\n";
   if (given.has("fold-bn") && !folded)
     log << "safer rank: --fold-bn has no effect: no batch norm stands behind a weight of its own\n";
 }
@@ -146,7 +157,7 @@ int rank(std::span<const char* const> args, std::ostream& out, std::ostream& log
     chosen.progress = [&](std::int64_t done, std::int64_t total) { progress(done, total); };
     result = rank_layers(network, calibration.inputs, chosen);
   }
-  if (!common.quiet) print_remarks(log, given, samples, calibration.size(), folded);
+  if (!common.quiet) print_remarks(log, given, samples, calibration.size(), result.reports, folded);
   if (chosen.keep_relevance) write_relevance(given.text("relevance-out"), result);
   if (common.format == Format::json)
     print_json(out, documents(result.reports));

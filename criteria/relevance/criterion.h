@@ -11,10 +11,13 @@ namespace safer {
 enum class PresetId { paper, recommended };
 constexpr int preset_count = 2;
 
-/// Where gradients are taken. Criteria with the same probe share one pass over the samples.
+/// Where a criterion looks at the network. Criteria with the same probe share one sweep; `probe_table` in sweep.h says what each
+/// accumulates, and what it costs.
 enum class Probe {
-  none,        // reads the weights alone
-  at_weights,  // at the weights as they are: one forward and one reverse pass over the samples
+  none,           // reads the weights alone
+  at_weights,     // gradients at the weights as they are
+  straight_path,  // gradients at the middles of equal steps from 0 to the weights
+  path_changes,   // gradients at the ends of such steps, and how the target changes from one to the next
 };
 
 /// sum[i] += what a criterion accumulates, from weights w[i] and their gradient g[i] for one sample (or, where a batch does as
@@ -25,7 +28,7 @@ using FoldFunction = void(double* sum, const float* w, const float* g, std::int6
 struct Needs {
   Probe probe = Probe::none;
   bool per_sample = false;       // whether `fold` needs each sample's own gradient
-  FoldFunction* fold = nullptr;  // with a probe only
+  FoldFunction* fold = nullptr;  // where the probe sums gradients over samples
   bool operator==(const Needs&) const = default;
 };
 
@@ -36,9 +39,9 @@ struct Criterion {
   std::string_view source;
   std::string_view cost;  // F, B: a forward, a reverse pass over the samples
   Needs (*needs)(PresetId preset);
-  /// phi from `sum`, which was folded over `samples` samples; all spans are as long as phi, or sum is empty where nothing is
-  /// folded.
-  void (*finish)(PresetId preset, std::span<double> phi, std::span<const double> sum, std::span<const float> w, double samples);
+  /// phi from what was accumulated: `sum` has `count` terms, samples times points of the path. phi and w are of one weight; sum is
+  /// empty where nothing is accumulated.
+  void (*finish)(PresetId preset, std::span<double> phi, std::span<const double> sum, std::span<const float> w, double count);
 };
 
 }  // namespace safer

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "criteria/relevance/target_runs.h"
 #include "engine/parallel.h"
 
 namespace safer {
@@ -17,8 +18,13 @@ std::int64_t tile_rows(std::int64_t row_size) {
 
 }  // namespace
 
-FoldingSink::FoldingSink(Sums& sums, std::span<const Needs> needs, std::span<const int> weights, const Parameters& parameters)
-    : sums_(sums), needs_(needs), parameters_(parameters), place_(static_cast<std::size_t>(parameters.size()), -1) {
+FoldingSink::FoldingSink(Sums& sums, std::span<const Needs> needs, Probe probe, std::span<const int> weights,
+                         const Parameters& parameters, std::span<const std::int64_t> bounds)
+    : sums_(sums),
+      parameters_(parameters),
+      bounds_(bounds),
+      place_(static_cast<std::size_t>(parameters.size()), -1),
+      only_(TargetRuns::everything) {
   std::int64_t largest = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     place_[static_cast<std::size_t>(weights[i])] = static_cast<int>(i);
@@ -27,7 +33,16 @@ FoldingSink::FoldingSink(Sums& sums, std::span<const Needs> needs, std::span<con
     largest = std::max(largest, tile_rows(row_size) * row_size);
   }
   tiles_.assign(static_cast<std::size_t>(available_threads()), std::vector<float>(static_cast<std::size_t>(largest)));
-  per_sample_ = std::ranges::any_of(needs, &Needs::per_sample);
+  for (std::size_t need = 0; need < needs.size(); ++need) {
+    if (needs[need].probe != probe || !needs[need].fold) continue;
+    slots_.push_back({need, needs[need].fold});
+    per_sample_ = per_sample_ || needs[need].per_sample;
+  }
+}
+
+bool FoldingSink::wants(int parameter) const {
+  const int place = place_[static_cast<std::size_t>(parameter)];
+  return place >= 0 && (only_ == TargetRuns::everything || only_ == place);
 }
 
 void FoldingSink::fold(const ParameterGradient<float>& gradient) {
@@ -42,14 +57,20 @@ void FoldingSink::fold(const ParameterGradient<float>& gradient) {
 }
 
 void FoldingSink::fold_rows(const ParameterGradient<float>& gradient, Range rows, float* tile) {
+  for (std::size_t group = 0; group + 1 < bounds_.size(); ++group) {
+    const Range here = {std::max(bounds_[group], samples().begin), std::min(bounds_[group + 1], samples().end)};
+    if (here.begin < here.end) fold_group(gradient, group, {here.begin - samples().begin, here.end - samples().begin}, rows, tile);
+  }
+}
+
+void FoldingSink::fold_group(const ParameterGradient<float>& gradient, std::size_t group, Range samples, Range rows, float* tile) {
   const std::int64_t first = rows.begin * gradient.row_size(), count = rows.size() * gradient.row_size();
   const float* w = parameters_[gradient.parameter()].values<float>().data() + first;
   const auto weight = static_cast<std::size_t>(place_[static_cast<std::size_t>(gradient.parameter())]);
-  const std::int64_t step = per_sample_ ? 1 : gradient.samples();
-  for (std::int64_t sample = 0; sample < gradient.samples(); sample += step) {
+  const std::int64_t step = per_sample_ ? 1 : samples.size();
+  for (std::int64_t sample = samples.begin; sample < samples.end; sample += step) {
     gradient.tile({sample, sample + step}, rows, tile);
-    for (std::size_t need = 0; need < needs_.size(); ++need)
-      needs_[need].fold(sums_.of(need, group_, weight).data() + first, w, tile, count);
+    for (const Slot& slot : slots_) slot.fold(sums_.of(slot.need, group, weight).data() + first, w, tile, count);
   }
 }
 

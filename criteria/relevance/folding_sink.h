@@ -4,35 +4,44 @@
 #include <vector>
 
 #include "criteria/relevance/criterion.h"
+#include "criteria/relevance/sample_sink.h"
 #include "criteria/relevance/sums.h"
 #include "engine/parameters.h"
-#include "engine/tape/gradient_sink.h"
 
 namespace safer {
 
-/// Folds the weight gradients of a batch into one group of sums, a tile at a time while it is in cache. When any need is per
-/// sample, all are fed each sample's own gradient; else they are fed the batch's sum, which is cheaper.
-class FoldingSink final : public GradientSink<float> {
+/// Folds weight gradients into sums, a tile at a time while it is in cache: those of each group of samples into its own. Where any
+/// need is per sample, all are fed each sample's own gradient; else they are fed the group's sum, which is cheaper.
+class FoldingSink final : public SampleSink {
  public:
-  /// `weights`: parameter ids in the order of `sums`. All arguments but `sums` must outlive the sink's sweeps unchanged.
-  FoldingSink(Sums& sums, std::span<const Needs> needs, std::span<const int> weights, const Parameters& parameters);
+  /// Folds what those of `needs` ask for that have this probe; `sums` has a place for each of `needs`. `weights`: parameter ids in
+  /// the order of `sums`; `parameters`: what the folds are given as w; `bounds`: of the groups in the samples, or of one that holds
+  /// them all. All arguments must outlive the sink's sweeps unchanged, but for the sums.
+  FoldingSink(Sums& sums, std::span<const Needs> needs, Probe probe, std::span<const int> weights, const Parameters& parameters,
+              std::span<const std::int64_t> bounds);
 
-  /// Which group the samples of the next sweeps belong to.
-  void select(std::size_t group) { group_ = group; }
+  /// From now on only the weight at this place is wanted; TargetRuns::everything: all are.
+  void want(int weight) { only_ = weight; }
 
-  bool wants(int parameter) const override { return place_[static_cast<std::size_t>(parameter)] >= 0; }
+  bool wants(int parameter) const override;
   bool per_sample() const override { return per_sample_; }
   void fold(const ParameterGradient<float>& gradient) override;
 
  private:
+  struct Slot {
+    std::size_t need;
+    FoldFunction* fold;
+  };
   void fold_rows(const ParameterGradient<float>& gradient, Range rows, float* tile);
+  void fold_group(const ParameterGradient<float>& gradient, std::size_t group, Range samples, Range rows, float* tile);
 
   Sums& sums_;
-  std::span<const Needs> needs_;
   const Parameters& parameters_;
-  std::vector<int> place_;                 // by parameter id, in `weights`; -1: not wanted
+  std::span<const std::int64_t> bounds_;
+  std::vector<Slot> slots_;
+  std::vector<int> place_;                 // by parameter id, in `weights`; -1: not swept
   std::vector<std::vector<float>> tiles_;  // one a thread
-  std::size_t group_ = 0;
+  int only_;
   bool per_sample_ = false;
 };
 

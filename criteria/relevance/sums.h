@@ -8,20 +8,29 @@
 
 namespace safer {
 
-/// What a sweep has accumulated: for each need, group of samples and weight, one double an element.
+/// What sweeps have accumulated, in double: for each need and weight, a value for each group of samples or one for all of them.
 class Sums {
  public:
-  /// `elements`: of each weight; `samples`: in each group.
-  Sums(std::size_t needs, std::vector<std::int64_t> samples, std::vector<std::int64_t> elements)
-      : samples_(std::move(samples)), elements_(std::move(elements)), values_(needs * samples_.size() * elements_.size()) {
-    for (std::size_t i = 0; i < values_.size(); ++i)
-      values_[i].assign(static_cast<std::size_t>(elements_[i % elements_.size()]), 0);
+  /// What one need accumulates.
+  struct Layout {
+    std::vector<std::int64_t> elements;  // by weight
+    bool grouped = true;                 // a sum over samples, hence one a group; else only all samples together have a value
+    std::int64_t points = 1;             // terms of the sum, for each sample where grouped
+  };
+  /// `samples`: in each group.
+  Sums(std::vector<Layout> needs, std::vector<std::int64_t> samples) : layouts_(std::move(needs)), samples_(std::move(samples)) {
+    for (const Layout& layout : layouts_) {
+      first_.push_back(values_.size());
+      for (std::size_t group = 0; group < (layout.grouped ? groups() : 1); ++group)
+        for (const std::int64_t count : layout.elements) values_.emplace_back(static_cast<std::size_t>(count));
+    }
   }
 
   std::size_t groups() const { return samples_.size(); }
-  std::size_t weights() const { return elements_.size(); }
   const std::vector<std::int64_t>& samples() const { return samples_; }
+  const Layout& layout(std::size_t need) const { return layouts_[need]; }
 
+  /// `group` is 0 where the need is not grouped.
   std::span<double> of(std::size_t need, std::size_t group, std::size_t weight) { return values_[at(need, group, weight)]; }
   std::span<const double> of(std::size_t need, std::size_t group, std::size_t weight) const {
     return values_[at(need, group, weight)];
@@ -29,10 +38,12 @@ class Sums {
 
  private:
   std::size_t at(std::size_t need, std::size_t group, std::size_t weight) const {
-    return (need * groups() + group) * weights() + weight;
+    return first_[need] + group * layouts_[need].elements.size() + weight;
   }
 
-  std::vector<std::int64_t> samples_, elements_;
+  std::vector<Layout> layouts_;
+  std::vector<std::int64_t> samples_;
+  std::vector<std::size_t> first_;  // by need, in values_
   std::vector<std::vector<double>> values_;
 };
 

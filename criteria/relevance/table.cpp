@@ -3,6 +3,8 @@
 #include "criteria/names.h"
 #include "criteria/relevance/gradcampp.h"
 #include "criteria/relevance/gradient.h"
+#include "criteria/relevance/idgi.h"
+#include "criteria/relevance/ig.h"
 #include "criteria/relevance/weight.h"
 #include "criteria/relevance/weight_x_gradient.h"
 
@@ -10,10 +12,7 @@ namespace safer {
 namespace {
 
 constexpr const Criterion* criterion_table[] = {
-    &weight_criterion,
-    &gradient_criterion,
-    &weight_x_gradient_criterion,
-    &gradcampp_criterion,
+    &weight_criterion, &gradient_criterion, &weight_x_gradient_criterion, &gradcampp_criterion, &ig_criterion, &idgi_criterion,
 };
 
 constexpr Preset preset_table[] = {

@@ -54,12 +54,12 @@ TEST_CASE("a part is scored by its own rows") {
     const std::vector<Layer> layers = network.tape.layers();
     REQUIRE(layers.size() == 4);
     const std::vector<int> weights = {layers[0].parameter, layers[3].parameter};
-    const Sums sums(0, {0}, {12, 18});
+    const Sums sums({}, {0});
     const LayerScores::Request request{
         PresetId::paper, {&find_criterion("weight")}, {&find_reduction("l1"), &find_reduction("linf")}};
     const LayerScores scores(request, network.parameters, weights, layers, sums);
     Values out(scores.scores());
-    scores.score(std::vector<int>{1}, out);
+    scores.score(out);
     const std::span<const float> w = network.parameters["qkv.weight"].values<float>();
     for (std::size_t part = 0; part < 3; ++part) {
       double sum = 0, largest = 0;
@@ -77,7 +77,7 @@ TEST_CASE("a part is scored by its own rows") {
 TEST_CASE("groups count as often as they are drawn") {
   const Network network = test::mlp({2, 3}, false, 1);
   const std::vector<Layer> layers = network.tape.layers();
-  Sums sums(1, {2, 6}, {6});
+  Sums sums({{{6}}}, {2, 6});
   for (std::size_t i = 0; i < 6; ++i) sums.of(0, 0, 0)[i] = 1, sums.of(0, 1, 0)[i] = 12;
   const LayerScores::Request request{
       PresetId::paper, {&find_criterion("gradient")}, {&find_reduction("mean"), &find_reduction("l1")}};
@@ -85,20 +85,20 @@ TEST_CASE("groups count as often as they are drawn") {
   const LayerScores scores(request, network.parameters, weights, layers, sums);
   const std::vector<int> draws = {1, 1, 2, 0, 0, 2};
   Values out(3 * scores.scores());
-  scores.score(draws, out);
+  scores.resample(draws, out);
   CHECK(out == Values{13.0 / 8, 6 * 13.0 / 8, 2.0 / 4, 6 * 2.0 / 4, 24.0 / 12, 6 * 24.0 / 12});
 }
 
 TEST_CASE("a group that is not drawn cannot spoil a resample") {
   const Network network = test::mlp({1, 1}, false, 1);
   const std::vector<Layer> layers = network.tape.layers();
-  Sums sums(1, {1, 1}, {1});
+  Sums sums({{{1}}}, {1, 1});
   sums.of(0, 0, 0)[0] = 3, sums.of(0, 1, 0)[0] = std::numeric_limits<double>::quiet_NaN();
   const LayerScores::Request request{PresetId::paper, {&find_criterion("gradient")}, {&find_reduction("l1")}};
   const std::vector<int> weights = {0};
   const LayerScores scores(request, network.parameters, weights, layers, sums);
   Values out(2);
-  scores.score(std::vector<int>{2, 0, 1, 1}, out);
+  scores.resample(std::vector<int>{2, 0, 1, 1}, out);
   CHECK(out[0] == 3);
   CHECK(std::isnan(out[1]));
 }

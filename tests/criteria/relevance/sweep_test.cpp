@@ -34,7 +34,7 @@ std::vector<int> all_weights(const Network& network) {
 
 Sums sweep(const Network& network, const Tensor& inputs, Target target, std::vector<Needs> needs, const SweepOptions& options = {},
            std::span<const std::int64_t> labels = {}) {
-  return sweep_at_weights(network, {inputs, labels, target}, all_weights(network), needs, options);
+  return safer::sweep(network, {inputs, labels, target}, all_weights(network), needs, options);
 }
 
 std::vector<double> total(const Sums& sums, std::size_t need, std::size_t weight) {
@@ -101,7 +101,7 @@ TEST_CASE("squares are those of each sample's own gradient: one sweep equals a s
     const std::int64_t n = 19, width = network.sample_shape()[1];
     const Tensor inputs = random_tensor({n, width}, 6);
     const Sums together = sweep(network, inputs, Target::pseudo_ce, {mean_square}, {.groups = 4, .batch = 8});
-    for (std::size_t weight = 0; weight < together.weights(); ++weight) {
+    for (std::size_t weight = 0; weight < together.layout(0).elements.size(); ++weight) {
       std::vector<double> squares(together.of(0, 0, weight).size());
       for (std::int64_t s = 0; s < n; ++s) {
         const Tensor one = Tensor::of<float>({1, width}, sample(inputs, s));
@@ -144,7 +144,8 @@ TEST_CASE("the class is frozen: labels that the network would say itself change 
   }
   const Sums own = sweep(network, inputs, Target::pseudo_ce, {mean_square}, {.groups = 4, .seed = 3});
   const Sums told = sweep(network, inputs, Target::label_ce, {mean_square}, {.groups = 4, .seed = 3}, labels);
-  for (std::size_t weight = 0; weight < own.weights(); ++weight) CHECK(total(own, 0, weight) == total(told, 0, weight));
+  for (std::size_t weight = 0; weight < own.layout(0).elements.size(); ++weight)
+    CHECK(total(own, 0, weight) == total(told, 0, weight));
   labels[7] = (labels[7] + 1) % 5;
   const Sums other = sweep(network, inputs, Target::label_ce, {mean_square}, {.groups = 4, .seed = 3}, labels);
   CHECK(difference(total(other, 0, 0), total(own, 0, 0)) > 1e-3);
@@ -181,7 +182,7 @@ TEST_CASE("all samples in groups of nearly equal size, whatever the batch; only 
       }
       CHECK(samples == 50);
       for (std::size_t need = 0; need < needs.size(); ++need)
-        for (std::size_t weight = 0; weight < sums.weights(); ++weight)
+        for (std::size_t weight = 0; weight < sums.layout(0).elements.size(); ++weight)
           CHECK(difference(total(sums, need, weight), total(reference, need, weight)) < 2e-6);
     }
 }
@@ -220,7 +221,7 @@ TEST_CASE("a weight that does not reach the logits has no gradient") {
   linear(network.tape.var(network.input), aside);
   fill_randomly(network, 4);
   const Sums sums = sweep(network, random_tensor({6, 3}, 5), Target::pseudo_ce, {mean_square});
-  REQUIRE(sums.weights() == 3);
+  REQUIRE(sums.layout(0).elements.size() == 3);
   CHECK(std::ranges::all_of(total(sums, 0, 2), [](double value) { return value == 0; }));
   CHECK(std::ranges::any_of(total(sums, 0, 1), [](double value) { return value != 0; }));
 }
@@ -251,7 +252,7 @@ TEST_CASE("NaN in the network or in a sample is never summed away") {
   const Tensor inputs = random_tensor({20, 3}, 5);
   const auto poisoned = [&](const Network& network, const Tensor& samples, Target target) {
     const Sums sums = sweep(network, samples, target, {signed_mean, mean_square}, {.groups = 4});
-    for (std::size_t weight = 0; weight < sums.weights(); ++weight)
+    for (std::size_t weight = 0; weight < sums.layout(0).elements.size(); ++weight)
       for (std::size_t need = 0; need < 2; ++need)
         CHECK(std::ranges::any_of(total(sums, need, weight), [](double value) { return !std::isfinite(value); }));
   };
@@ -298,8 +299,8 @@ TEST_CASE("errors") {
                        "target 'label-ce': 3 labels for 4 samples; give one label a sample or choose another target", Error);
   CHECK_THROWS_WITH_AS(sweep(network, inputs, Target::label_ce, {signed_mean}, {}, wrong),
                        "target 'label-ce': label 5, but the network has classes 0 to 4", Error);
-  CHECK_THROWS_WITH_AS(sweep(network, inputs, Target::pseudo_ce, {signed_mean}, {.batch = 0}),
-                       "calibration: batches of 0 samples; use at least 1", Error);
+  CHECK_THROWS_WITH_AS(sweep(network, inputs, Target::pseudo_ce, {signed_mean}, {.batch = -1}),
+                       "calibration: batches of -1 samples; use at least 1", Error);
 }
 
 }  // namespace safer

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "criteria/relevance/criterion.h"
+#include "criteria/relevance/sums.h"
+#include "models/network.h"
+
+namespace safer {
+
+class TargetRuns;
+
+/// How far and how often probes look around the weights.
+struct ProbeOptions {
+  bool joint = false;  // move all weight tensors at once instead of one at a time
+  int steps = 0;       // of a path; 0: the probe's own number
+};
+
+/// What a sweep works on.
+struct SweepContext {
+  const Network& network;
+  std::span<const int> weights;  // parameter ids
+  std::span<const Needs> needs;  // of all probes: those of others are none of a sweep's business
+  const ProbeOptions& options;
+  TargetRuns& runs;
+  Sums& sums;  // a place for each of `needs`
+};
+
+/// A row of the table of probes: what criteria with this probe cost, share and may be told.
+struct ProbeInfo {
+  Probe probe;
+  bool reads_path = false;  // ProbeOptions::joint means something
+  bool per_neuron = false;  // one value for each output neuron instead of each weight
+  int steps = 0;            // the probe's own number of steps; 0: it has none
+  /// How often a sweep runs each sample.
+  std::int64_t (*runs)(const ProbeOptions& options, std::size_t weights);
+  /// What a need accumulates for weight tensors of these shapes.
+  Sums::Layout (*layout)(const Needs& needs, const ProbeOptions& options, std::span<const ParameterSpec* const> weights);
+  void (*sweep)(const SweepContext& context);
+};
+
+/// Probe::none has no row.
+const ProbeInfo& info(Probe probe);
+std::span<const ProbeInfo> probes();
+
+/// The steps of a path: those asked for, or the probe's own.
+inline int steps_of(Probe probe, const ProbeOptions& options) { return options.steps > 0 ? options.steps : info(probe).steps; }
+
+}  // namespace safer

@@ -1,0 +1,225 @@
+#include "criteria/relevance/target_runs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "engine/error.h"
+#include "engine/random.h"
+#include "engine/tape/workspace.h"
+
+namespace safer {
+namespace {
+
+constexpr std::int64_t largest_batch = 256, batch_bytes = std::int64_t{256} << 20;
+
+/// Splits n things into parts whose sizes differ by at most one, larger ones first; part i is [bounds[i], bounds[i + 1]).
+std::vector<std::int64_t> split(std::int64_t n, std::int64_t parts) {
+  std::vector<std::int64_t> bounds{0};
+  for (std::int64_t i = 0; i < parts; ++i) bounds.push_back(bounds.back() + n / parts + (i < n % parts));
+  return bounds;
+}
+
+/// As many samples as fit if no two values or gradients of a run shared memory.
+std::int64_t affordable_batch(const Tape& tape, bool gradients) {
+  std::int64_t sample = 1;
+  for (const Node& node : tape.nodes())
+    if (node.kind == Node::Kind::op && node.type.batched()) sample += node.type.shape.size();
+  sample *= static_cast<std::int64_t>(sizeof(float)) * (gradients ? 2 : 1);
+  return std::clamp<std::int64_t>(batch_bytes / sample, 1, largest_batch);
+}
+
+void check_labels(const Calibration& calibration, std::int64_t samples, std::int64_t classes) {
+  if (std::ssize(calibration.labels) != samples)
+    throw Error("target '{}': {} labels for {} samples; give one label a sample or choose another target", name(calibration.target),
+                calibration.labels.size(), samples);
+  for (const std::int64_t label : calibration.labels)
+    if (label < 0 || label >= classes)
+      throw Error("target '{}': label {}, but the network has classes 0 to {}", name(calibration.target), label, classes - 1);
+}
+
+}  // namespace
+
+/// The network with a target behind its logits.
+struct TargetRuns::Program {
+  Tape tape;
+  ValueId root = no_value, classes = no_value;  // classes: the target's input of class numbers, if it has one
+  std::vector<ValueId> weights;                 // those that lead to the root
+  std::vector<int> place;                       // in `weights`, by the place of a weight in TargetRuns; -1: leads nowhere
+
+  Program(const Network& network, Target target, std::span<const int> parameters) : tape(network.tape) {
+    const Var logits = tape.var(network.logits);
+    Var of;
+    if (reads_classes(target, logits.type())) of = tape.input("target.classes", Shape{}, DType::i64);
+    classes = of.id();
+    root = record_target(target, logits, of).id();
+    const std::vector<bool> leads = leads_to_root();
+    for (const int parameter : parameters) {
+      const ValueId value = tape.parameter_value(parameter);
+      const bool reaches = leads[static_cast<std::size_t>(value)];
+      place.push_back(reaches ? static_cast<int>(weights.size()) : -1);
+      if (reaches) weights.push_back(value);
+    }
+  }
+
+  /// Whether a batch's gradient is the sum of its samples' own: not where weights are computed with before they are used.
+  bool samples_are_apart() const {
+    std::vector<bool> varies(static_cast<std::size_t>(tape.size()));
+    for (ValueId id = 0; id < tape.size(); ++id) {
+      const Node& node = tape.node(id);
+      const auto at = static_cast<std::size_t>(id);
+      varies[at] = node.kind == Node::Kind::parameter || node.type.batched();
+      for (const ValueId input : node.inputs) varies[at] = varies[at] || varies[static_cast<std::size_t>(input)];
+      if (node.kind == Node::Kind::op && varies[at] && !node.type.batched()) return false;
+    }
+    return true;
+  }
+
+  std::vector<bool> leads_to_root() const {
+    std::vector<bool> leads(static_cast<std::size_t>(tape.size()));
+    leads[static_cast<std::size_t>(root)] = true;
+    for (ValueId id = root; id >= 0; --id)
+      if (leads[static_cast<std::size_t>(id)])
+        for (const ValueId input : tape.node(id).inputs) leads[static_cast<std::size_t>(input)] = true;
+    return leads;
+  }
+};
+
+/// The memory of runs of one batch size. A tap on the logits freezes the classes while a run goes by, before the target reads them.
+class TargetRuns::Batch {
+ public:
+  Batch(const Program& program, const Network& network, std::int64_t size, const RunOptions& options)
+      : root_(program.root),
+        inputs_(static_cast<std::size_t>(size * network.sample_shape().size())),
+        classes_(static_cast<std::size_t>(size)),
+        seeds_(static_cast<std::size_t>(size)),
+        workspace_(std::make_shared<Plan>(program.tape,
+                                          PlanOptions{.batch = size,
+                                                      .root = program.root,
+                                                      .gradients = options.gradients ? program.weights : std::vector<ValueId>{},
+                                                      .resume = options.moves_one ? program.weights : std::vector<ValueId>{},
+                                                      .taps = {network.logits}})) {
+    workspace_.bind(network.input, inputs_);
+    if (program.classes == no_value) return;
+    workspace_.bind(program.classes, classes_);
+    workspace_.tap(network.logits, [this, classes = network.classes()](std::span<float> logits) {
+      if (!freezes_) return;
+      const std::vector<std::int64_t> answers = predicted_classes<float>(logits, classes);
+      // -1 is no answer: the logit was NaN, and so will be the target.
+      for (std::size_t s = 0; s < classes_.size(); ++s) classes_[s] = std::max<std::int64_t>(0, answers[s]);
+    });
+  }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(classes_.size()); }
+  std::span<float> inputs() { return inputs_; }
+  std::span<std::int64_t> classes() { return classes_; }
+
+  void replay(const Parameters& parameters, bool freeze = false) {
+    freezes_ = freeze;
+    workspace_.replay(parameters);
+    freezes_ = false;
+  }
+  void resume(int weight, const Parameters& parameters) { workspace_.resume(static_cast<std::size_t>(weight), parameters); }
+  std::span<const float> targets() const { return workspace_.value(root_); }
+  /// A target that is NaN can have finite gradients (that of a NaN logit by a weight behind it); they must not pass for an answer.
+  void reverse(SampleSink& sink) {
+    for (std::size_t s = 0; s < seeds_.size(); ++s)
+      seeds_[s] = std::isfinite(targets()[s]) ? 1 : std::numeric_limits<float>::quiet_NaN();
+    workspace_.reverse(sink, seeds_);
+  }
+
+  std::int64_t holds = -1;      // the batch whose inputs and classes are loaded
+  bool at_own_weights = false;  // the last full run was of that batch at the network's own weights
+
+ private:
+  ValueId root_;
+  std::vector<float> inputs_;
+  std::vector<std::int64_t> classes_;
+  std::vector<float> seeds_;  // 1 for each sample: the gradient of the sum of the targets
+  bool freezes_ = false;
+  Workspace<float> workspace_;
+};
+
+TargetRuns::TargetRuns(const Network& network, const Calibration& calibration, std::span<const int> weights,
+                       const RunOptions& options)
+    : network_(network), calibration_(calibration), options_(options) {
+  const std::int64_t n = calibration.inputs.shape()[0];
+  const bool labelled = calibration.target == Target::label_ce;
+  if (labelled) check_labels(calibration, n, std::max<std::int64_t>(2, network.classes()));  // one logit tells two apart
+  if (options.batch < 0) throw Error("calibration: batches of {} samples; use at least 1", options.batch);
+  program_ = std::make_unique<Program>(network, calibration.target, weights);
+
+  // Which samples form a group must not follow from their order, which may be by class.
+  order_.resize(static_cast<std::size_t>(n));
+  std::iota(order_.begin(), order_.end(), 0);
+  Random(mix(options.seed, hash("bootstrap.groups"))).shuffle<std::int64_t>(order_);
+  bounds_ = split(n, options.groups);
+  const std::int64_t most = options.batch > 0 ? options.batch : affordable_batch(program_->tape, options.gradients);
+  batches_ = {0};
+  const std::vector<std::int64_t> stretches = program_->samples_are_apart() ? std::vector<std::int64_t>{0, n} : bounds_;
+  for (std::size_t i = 0; i + 1 < stretches.size(); ++i) {
+    const std::int64_t size = stretches[i + 1] - stretches[i];
+    const std::vector<std::int64_t> parts = split(size, (size + most - 1) / most);
+    for (std::size_t part = 1; part < parts.size(); ++part) batches_.push_back(stretches[i] + parts[part]);
+  }
+  frozen_.assign(batches_.size() - 1, labelled || program_->classes == no_value);
+  classes_.resize(order_.size());
+  if (labelled)
+    for (std::size_t s = 0; s < order_.size(); ++s) classes_[s] = calibration.labels[static_cast<std::size_t>(order_[s])];
+}
+
+TargetRuns::~TargetRuns() = default;
+
+TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
+  const std::int64_t first = batches_[b], size = batches_[b + 1] - first;
+  auto found = std::ranges::find_if(made_, [&](const auto& batch) { return batch->size() == size; });
+  if (found == made_.end()) {
+    made_.push_back(std::make_unique<Batch>(*program_, network_, size, options_));
+    found = made_.end() - 1;
+  }
+  Batch& batch = **found;
+  const auto classes = std::span(classes_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
+  if (batch.holds != static_cast<std::int64_t>(b)) {
+    const std::span<const float> all = calibration_.inputs.values<float>();
+    const std::size_t sample = batch.inputs().size() / static_cast<std::size_t>(size);
+    for (std::size_t s = 0; s < classes.size(); ++s)
+      std::ranges::copy(all.subspan(static_cast<std::size_t>(order_[static_cast<std::size_t>(first) + s]) * sample, sample),
+                        batch.inputs().subspan(s * sample, sample).begin());
+    std::ranges::copy(classes, batch.classes().begin());
+    batch.holds = static_cast<std::int64_t>(b);
+    batch.at_own_weights = false;
+  }
+  if (!frozen_[b] || (at_own_weights && !batch.at_own_weights)) {
+    batch.replay(network_.parameters, !frozen_[b]);
+    std::ranges::copy(batch.classes(), classes.begin());
+    frozen_[b] = true;
+    batch.at_own_weights = true;
+  }
+  return batch;
+}
+
+void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> targets) {
+  // To start in the middle pays where the first part is still there: with several batches it would have to be run for each.
+  const int from = moved >= 0 && batches_.size() == 2 && options_.moves_one ? program_->place[static_cast<std::size_t>(moved)] : -1;
+  for (std::size_t b = 0; b + 1 < batches_.size(); ++b) {
+    Batch& batch = load(b, moved == nothing || from >= 0);
+    if (from >= 0) {
+      batch.resume(from, parameters);
+    } else if (moved != nothing) {
+      batch.replay(parameters);
+      batch.at_own_weights = false;
+    }
+    const std::span<const float> own = batch.targets();
+    if (!targets.empty()) std::ranges::copy(own, targets.begin() + static_cast<std::ptrdiff_t>(batches_[b]));
+    if (sink) {
+      sink->select({batches_[b], batches_[b + 1]});
+      batch.reverse(*sink);
+    }
+    if (options_.progress) options_.progress(batch.size());
+  }
+}
+
+}  // namespace safer

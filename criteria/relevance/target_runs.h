@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "criteria/relevance/sample_sink.h"
+#include "engine/ops/target.h"
+#include "models/network.h"
+
+namespace safer {
+
+/// The samples that a sweep reads.
+struct Calibration {
+  const Tensor& inputs;                  // f32 [n, sample...]
+  std::span<const std::int64_t> labels;  // one a sample, for the target label-ce
+  Target target;
+};
+
+struct RunOptions {
+  int groups = 1;  // 1..n; what is in which group follows from the seed
+  std::uint64_t seed = 0;
+  std::int64_t batch = 0;  // most samples that run at once; 0: as many as a moderate amount of memory holds
+  bool gradients = true;   // whether runs will be swept backwards
+  bool moves_one = false;  // whether single weights will be moved: their runs then start where they are read
+  std::function<void(std::int64_t samples)> progress = {};  // called after each batch with its size
+};
+
+/// A network with a target behind its logits, run over all calibration samples at whatever weights, in inference mode. The class of
+/// each sample is frozen: its label, or else what the network says at its own weights. Samples lie in groups, drawn by the seed,
+/// and are counted in the order of the groups. Nothing is planned anew from run to run.
+class TargetRuns {
+ public:
+  /// `weights`: the parameters that are swept. The network and the calibration must outlive this object, the network unchanged.
+  /// Throws Error when the labels do not fit.
+  TargetRuns(const Network& network, const Calibration& calibration, std::span<const int> weights, const RunOptions& options);
+  ~TargetRuns();
+
+  std::int64_t samples() const { return bounds_.back(); }
+  /// Group g holds the samples bounds[g] .. bounds[g + 1] - 1.
+  const std::vector<std::int64_t>& group_bounds() const { return bounds_; }
+
+  /// What differs from the network's own weights: nothing, everything, or the one at this place in `weights`.
+  static constexpr int nothing = -1, everything = -2;
+  /// Runs all samples at `parameters`. A sink is offered the weight gradients of the sum of targets, batch by batch. targets: of
+  /// each sample, or empty.
+  void run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> targets = {});
+
+ private:
+  class Batch;
+  Batch& load(std::size_t batch, bool at_own_weights);
+
+  const Network& network_;
+  const Calibration calibration_;
+  RunOptions options_;
+  struct Program;
+  std::unique_ptr<Program> program_;
+  std::vector<std::int64_t> order_, bounds_, batches_;  // batch b: samples batches_[b] .. batches_[b + 1] - 1
+  std::vector<std::int64_t> classes_;                   // frozen, by place in order_
+  std::vector<bool> frozen_;                            // by batch
+  std::vector<std::unique_ptr<Batch>> made_;            // one for each size of batch, of which there are few
+};
+
+}  // namespace safer
