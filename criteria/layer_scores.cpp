@@ -51,7 +51,7 @@ bool LayerScores::resamples(std::size_t criterion) const {
 
 Shape LayerScores::relevance_shape(std::size_t criterion, std::size_t weight) const {
   const ParameterSpec& spec = parameters_.spec(weights_[weight]);
-  return per_neuron(criterion) ? Shape{spec.shape[spec.output_axis]} : spec.shape;
+  return per_neuron(criterion) && spec.shape.rank() > 0 ? Shape{spec.shape[spec.output_axis]} : spec.shape;
 }
 
 std::size_t LayerScores::elements(std::size_t criterion, std::size_t weight) const {

@@ -51,7 +51,11 @@ std::string choose_target(const Network& network, const Preset& preset, const Ra
 ProbeOptions probe_options(const RankOptions& options) {
   if (options.path != "layer" && options.path != "joint")
     throw Error("unknown path '{}'; choose one of: layer, joint", options.path);
-  return {.joint = options.path == "joint", .steps = options.steps};
+  return {.joint = options.path == "joint",
+          .steps = options.steps,
+          .draws = options.draws,
+          .noise = options.noise,
+          .masks = options.masks};
 }
 
 std::vector<Layer> layers_to_rank(const Network& network, bool rank_head) {
@@ -236,6 +240,8 @@ RankReport settings(const Ranker& ranker, const Criterion& criterion, const Pres
   const ProbeInfo& used = info(probe);
   if (used.reads_path) report.path = ranker.options.path;
   if (used.steps > 0) report.steps = steps_of(probe, ranker.probes);
+  if (used.reads_noise) report.draws = ranker.probes.draws, report.noise = ranker.probes.noise;
+  if (used.reads_masks) report.masks = ranker.probes.masks;
   return report;
 }
 

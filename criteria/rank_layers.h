@@ -22,6 +22,9 @@ struct RankOptions {
   std::uint64_t seed = 0;                              // of the bootstrap, of noise and masks; other phi depend on it by rounding
   std::string path = "layer";                          // "joint": move all layers at once, for criteria that move weights
   int steps = 0;                                       // of a path; 0: the criterion's own number
+  int draws = 25;                                      // of noise, 2 or more
+  double noise = 0.05;                                 // its deviation, in units of max W - min W of each weight tensor
+  int masks = 256;                                     // a layer (all layers, with "joint"), 2 or more
   bool rank_head = true;                               // whether the last layer is ranked too
   bool keep_relevance = false;                         // return phi itself, too
   std::int64_t batch = 0;                              // most samples that run at once; 0: what a moderate memory holds
@@ -53,10 +56,13 @@ struct RankReport {
   std::string target;        // "none" for a criterion that reads no data
   std::int64_t samples = 0;  // that were read
   std::uint64_t seed = 0;
-  std::string path;                 // "layer" or "joint"; empty for a criterion that follows none
-  int steps = 0;                    // of the path; 0 likewise
-  bool resampled = false;           // whether there are intervals
-  std::vector<RankedLayer> layers;  // in the order in which the network first uses them
+  // Where a criterion does not read them, these are empty or 0.
+  std::string path = {};                 // "layer" or "joint"
+  int steps = 0;                         // of the path
+  int draws = 0, masks = 0;              // of noise; of neurons
+  double noise = 0;                      // its deviation, in units of max W - min W
+  bool resampled = false;                // whether there are intervals
+  std::vector<RankedLayer> layers = {};  // in the order in which the network first uses them
 };
 
 /// phi of one criterion for one weight, which may hold several layers: float32, shape and name of the weight.

@@ -23,7 +23,7 @@ namespace safer::commands {
 namespace {
 
 constexpr std::string_view default_data = "moons";
-constexpr std::int64_t most_steps = 100'000;
+constexpr std::int64_t most_repeats = 1'000'000;
 
 constexpr Option options[] = {
     weights_option,
@@ -32,8 +32,11 @@ constexpr Option options[] = {
     {"criterion", "NAME[,NAME]|all", "how a weight's relevance is measured"},
     {"reduction", "NAME[,NAME]|all", "how a layer's relevances become its score"},
     {"target", "NAME", "the function of the outputs whose gradients are read"},
-    {"path", "layer|joint", "for criteria that follow a path: move one layer at a time or all at once", "layer"},
-    {"steps", "T", "of those paths (default: the criterion's own)"},
+    {"path", "layer|joint", "for criteria that move weights or mask neurons: one layer at a time or all at once", "layer"},
+    {"steps", "T", "of paths from the weights to 0 (default: 32 for ig and idgi, 50 for gig)"},
+    {"draws", "N", "of noise, for smoothgrad and vargrad (default: 25)"},
+    {"noise", "X", "its standard deviation, in units of a layer's range of weights (default: 0.05)"},
+    {"masks", "N", "of neurons, for hsic (default: 256 a layer)"},
     {"samples", "N", "number of calibration samples", "256"},
     {"seed", "S", "of the choice of samples, of noise and masks, and of the intervals", "0"},
     {"fold-bn", "", "fold batch norms into the weights before them"},
@@ -65,7 +68,13 @@ RankOptions rank_options(const Arguments& given) {
   chosen.path = given.text("path");
   if (chosen.path != "layer" && chosen.path != "joint")
     throw UsageError("--path: found '{}', expected layer or joint", chosen.path);
-  if (given.has("steps")) chosen.steps = static_cast<int>(given.integer("steps", 1, most_steps));
+  const auto count = [&given](const char* option, int least, int otherwise) {
+    return given.has(option) ? static_cast<int>(given.integer(option, least, most_repeats)) : otherwise;
+  };
+  chosen.steps = count("steps", 1, chosen.steps);
+  chosen.draws = count("draws", 2, chosen.draws);
+  chosen.masks = count("masks", 2, chosen.masks);
+  if (given.has("noise")) chosen.noise = given.number("noise", 0, std::numeric_limits<float>::max());
   chosen.preset = given.text("preset");
   chosen.criteria = given.list("criterion");
   chosen.reductions = given.list("reduction");
@@ -85,13 +94,14 @@ void write_relevance(const std::filesystem::path& path, const RankResult& result
   std::vector<NamedTensor> tensors;
   for (const Relevance& relevance : result.relevance) tensors.push_back({relevance.name, relevance.values});
   const RankReport& used = result.reports.front();
-  write_safetensors(path, tensors,
-                    {{"model", used.model},
-                     {"preset", used.preset},
-                     {"criterion", used.criterion},
-                     {"target", used.target},
-                     {"samples", std::to_string(used.samples)},
-                     {"seed", std::to_string(used.seed)}});
+  std::map<std::string, std::string> metadata = {{"model", used.model},
+                                                 {"preset", used.preset},
+                                                 {"criterion", used.criterion},
+                                                 {"target", used.target},
+                                                 {"samples", std::to_string(used.samples)},
+                                                 {"seed", std::to_string(used.seed)}};
+  for (const auto& [name, value] : settings(used)) metadata[name] = value;
+  write_safetensors(path, tensors, metadata);
 }
 
 /// Where the network and its data come from, in words.
@@ -124,13 +134,16 @@ Json documents(const std::vector<RankReport>& reports) {
 void print_remarks(std::ostream& log, const Arguments& given, std::int64_t wanted, std::int64_t samples,
                    const std::vector<RankReport>& reports, bool folded) {
   if (samples < wanted) log << fmt::format("safer rank: the data has {} samples, fewer than {}: all are used\n", samples, wanted);
-  const auto none = [&](const char* option, const auto& reads) {
-    return given.has(option) && std::ranges::none_of(reports, reads);
+  const std::pair<const char*, bool (*)(const RankReport&)> read_by_some[] = {
+      {"path", [](const RankReport& report) { return !report.path.empty(); }},
+      {"steps", [](const RankReport& report) { return report.steps > 0; }},
+      {"draws", [](const RankReport& report) { return report.draws > 0; }},
+      {"noise", [](const RankReport& report) { return report.draws > 0; }},
+      {"masks", [](const RankReport& report) { return report.masks > 0; }},
   };
-  if (none("path", [](const RankReport& report) { return !report.path.empty(); }))
-    log << "safer rank: --path has no effect: no criterion that was asked for follows a path\n";
-  if (none("steps", [](const RankReport& report) { return report.steps > 0; }))
-    log << "safer rank: --steps has no effect: no criterion that was asked for goes by steps\n";
+  for (const auto& [option, reads] : read_by_some)
+    if (given.has(option) && std::ranges::none_of(reports, reads))
+      log << fmt::format("safer rank: --{} has no effect: no criterion that was asked for reads it\n", option);
   if (given.has("fold-bn") && !folded)
     log << "safer rank: --fold-bn has no effect: no batch norm stands behind a weight of its own\n";
 }

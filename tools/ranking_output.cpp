@@ -74,9 +74,23 @@ std::vector<std::string> uncertain_runs(std::span<const RankedLayer* const> laye
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> settings(const RankReport& report) {
+  std::vector<std::pair<std::string, std::string>> read;
+  if (!report.path.empty()) read.emplace_back("path", report.path);
+  if (report.steps > 0) read.emplace_back("steps", std::to_string(report.steps));
+  if (report.draws > 0) {
+    read.emplace_back("draws", std::to_string(report.draws));
+    read.emplace_back("noise", fmt::format("{}", report.noise));
+  }
+  if (report.masks > 0) read.emplace_back("masks", std::to_string(report.masks));
+  return read;
+}
+
 void print_ranking(std::ostream& out, const RankReport& report) {
-  out << fmt::format("preset {}: criterion {}, reduction {}, target {}, {} samples, seed {}\n\n", report.preset, report.criterion,
+  out << fmt::format("preset {}: criterion {}, reduction {}, target {}, {} samples, seed {}", report.preset, report.criterion,
                      report.reduction, report.target, report.samples, report.seed);
+  for (const auto& [name, value] : settings(report)) out << fmt::format(", {} {}", name, value);
+  out << "\n\n";
   const std::vector<const RankedLayer*> layers = by_rank(report);
   print_layers(out, layers);
   if (const std::vector<std::string> runs = uncertain_runs(layers); !runs.empty())
@@ -96,8 +110,19 @@ Json ranking_json(const RankReport& report) {
                       {"score_high", number(layer.score_high)},
                       {"rank_low", layer.rank_low},
                       {"rank_high", layer.rank_high}});
-  return {{"model", report.model},   {"preset", report.preset},   {"criterion", report.criterion}, {"reduction", report.reduction},
-          {"target", report.target}, {"samples", report.samples}, {"seed", report.seed},           {"layers", layers}};
+  Json document = {{"model", report.model},
+                   {"preset", report.preset},
+                   {"criterion", report.criterion},
+                   {"reduction", report.reduction},
+                   {"target", report.target},
+                   {"samples", report.samples},
+                   {"seed", report.seed}};
+  if (!report.path.empty()) document["path"] = report.path;
+  if (report.steps > 0) document["steps"] = report.steps;
+  if (report.draws > 0) document["draws"] = report.draws, document["noise"] = report.noise;
+  if (report.masks > 0) document["masks"] = report.masks;
+  document["layers"] = layers;
+  return document;
 }
 
 void print_rankings_csv(std::ostream& out, std::span<const RankReport> reports) {
@@ -108,6 +133,7 @@ void print_rankings_csv(std::ostream& out, std::span<const RankReport> reports) 
                {"target"},
                {"samples"},
                {"seed"},
+               {"settings"},
                {"name"},
                {"op"},
                {"shape"},
@@ -118,12 +144,15 @@ void print_rankings_csv(std::ostream& out, std::span<const RankReport> reports) 
                {"score_high"},
                {"rank_low"},
                {"rank_high"}});
-  for (const RankReport& report : reports)
+  for (const RankReport& report : reports) {
+    std::string how;
+    for (const auto& [name, value] : settings(report)) how += fmt::format("{}{}={}", how.empty() ? "" : " ", name, value);
     for (const RankedLayer& layer : report.layers)
       table.add({report.model, report.preset, report.criterion, report.reduction, report.target, std::to_string(report.samples),
-                 std::to_string(report.seed), layer.name, layer.op, layer.shape.str(), std::to_string(layer.weights),
+                 std::to_string(report.seed), how, layer.name, layer.op, layer.shape.str(), std::to_string(layer.weights),
                  fmt::format("{}", layer.score), std::to_string(layer.rank), fmt::format("{}", layer.score_low),
                  fmt::format("{}", layer.score_high), std::to_string(layer.rank_low), std::to_string(layer.rank_high)});
+  }
   table.print_csv(out);
 }
 

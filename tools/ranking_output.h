@@ -2,11 +2,17 @@
 
 #include <iosfwd>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "criteria/rank_layers.h"
 #include "tools/report.h"
 
 namespace safer::commands {
+
+/// How the criterion went about it, where that can be chosen: names and values of what it read of path, steps, draws, noise, masks.
+std::vector<std::pair<std::string, std::string>> settings(const RankReport& report);
 
 /// A ranking for people: what was used, the layers by rank with a bar each (ties as "2=", failures last, as "failed"), and which
 /// neighbours' order is uncertain.

@@ -18,6 +18,9 @@ enum class Probe {
   at_weights,     // gradients at the weights as they are
   straight_path,  // gradients at the middles of equal steps from 0 to the weights
   path_changes,   // gradients at the ends of such steps, and how the target changes from one to the next
+  guided_path,    // gradients along a path from the weights to 0 that moves first what has small gradients
+  noise,          // gradients at weights with random noise
+  masks,          // targets of networks that lack some neurons
 };
 
 /// sum[i] += what a criterion accumulates, from weights w[i] and their gradient g[i] for one sample (or, where a batch does as

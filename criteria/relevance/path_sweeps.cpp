@@ -5,6 +5,8 @@
 
 #include "criteria/relevance/fold.h"
 #include "criteria/relevance/folding_sink.h"
+#include "criteria/relevance/gig.h"
+#include "criteria/relevance/guided_path.h"
 #include "criteria/relevance/idgi.h"
 #include "criteria/relevance/target_runs.h"
 
@@ -33,6 +35,25 @@ void scale(Parameters& moved, const SweepContext& context, const Block& block, d
     const std::span<const float> from = context.network.parameters[id].values<float>();
     const std::span<float> to = moved.mutable_values<float>(id);
     for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(lambda * double{from[i]});
+  }
+}
+
+/// The block's weights of the network itself, one tensor after the other.
+std::vector<double> flat_weights(const SweepContext& context, const Block& block) {
+  std::vector<double> all;
+  for (const std::size_t weight : block.weights) {
+    const std::span<const float> own = context.network.parameters[context.weights[weight]].values<float>();
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return all;
+}
+
+/// Moves a block's weights to these values.
+void place(Parameters& moved, const SweepContext& context, const Block& block, std::span<const double> values) {
+  for (const std::size_t weight : block.weights) {
+    const std::span<float> to = moved.mutable_values<float>(context.weights[weight]);
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(values[i]);
+    values = values.subspan(to.size());
   }
 }
 
@@ -126,6 +147,24 @@ void sweep_path_changes(const SweepContext& context) {
       target = next;
     }
     store(context, Probe::path_changes, block, sum.finish());
+  }
+}
+
+void sweep_guided_path(const SweepContext& context) {
+  const int steps = steps_of(Probe::guided_path, context.options);
+  MeanGradient mean(context);
+  for (const Block& block : blocks(context)) {
+    Parameters moved = context.network.parameters;
+    const std::vector<double> from = flat_weights(context, block), to(from.size());
+    GuidedPath path(from, to, steps, guided_fraction, guided_distance);
+    while (!path.done()) {
+      place(moved, context, block, path.position());
+      mean.at(moved, block);
+      path.advance(mean.gradient());
+    }
+    std::vector<double> phi(path.attribution().begin(), path.attribution().end());
+    for (double& value : phi) value = -value;
+    store(context, Probe::guided_path, block, phi);
   }
 }
 

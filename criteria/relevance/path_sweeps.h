@@ -11,4 +11,7 @@ void sweep_straight_path(const SweepContext& context);
 /// Probe::path_changes: IDGI's sum (idgi.h) over the steps of lambda W, lambda = 0, 1 / steps, ..., 1.
 void sweep_path_changes(const SweepContext& context);
 
+/// Probe::guided_path: minus the attribution of a GuidedPath from W to 0, driven by the gradient of the mean target.
+void sweep_guided_path(const SweepContext& context);
+
 }  // namespace safer

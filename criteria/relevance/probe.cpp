@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "criteria/relevance/folding_sink.h"
+#include "criteria/relevance/mask_sweep.h"
+#include "criteria/relevance/noise_sweep.h"
 #include "criteria/relevance/path_sweeps.h"
 #include "criteria/relevance/target_runs.h"
 
@@ -17,8 +19,22 @@ std::vector<std::int64_t> sizes(Weights weights) {
   return all;
 }
 
-/// How often a path with this many points is walked.
-std::int64_t along_paths(int points, const ProbeOptions& options, std::size_t weights) {
+std::vector<std::int64_t> neurons(Weights weights) {
+  std::vector<std::int64_t> all;
+  for (const ParameterSpec* weight : weights) all.push_back(weight->shape.rank() == 0 ? 1 : weight->shape[weight->output_axis]);
+  return all;
+}
+
+/// Sums of gradients, or else two moments of their mean over all samples.
+Sums::Layout noise_layout(const Needs& needs, const ProbeOptions& options, Weights weights) {
+  Sums::Layout layout{sizes(weights), needs.fold != nullptr, options.draws};
+  if (!needs.fold)
+    for (std::int64_t& count : layout.elements) count *= 2;
+  return layout;
+}
+
+/// How often all samples are run for this many points a weight tensor, or of all together.
+std::int64_t times_tensors(int points, const ProbeOptions& options, std::size_t weights) {
   return std::int64_t{points} * (options.joint ? 1 : static_cast<std::int64_t>(weights));
 }
 
@@ -37,7 +53,7 @@ constexpr ProbeInfo table[] = {
      .reads_path = true,
      .steps = 32,
      .runs = [](const ProbeOptions& options,
-                std::size_t weights) { return along_paths(steps_of(Probe::straight_path, options), options, weights); },
+                std::size_t weights) { return times_tensors(steps_of(Probe::straight_path, options), options, weights); },
      .layout =
          [](const Needs&, const ProbeOptions& options, Weights weights) {
            return Sums::Layout{sizes(weights), true, steps_of(Probe::straight_path, options)};
@@ -47,12 +63,35 @@ constexpr ProbeInfo table[] = {
      .reads_path = true,
      .steps = 32,
      .runs = [](const ProbeOptions& options,
-                std::size_t weights) { return along_paths(steps_of(Probe::path_changes, options) + 1, options, weights); },
+                std::size_t weights) { return times_tensors(steps_of(Probe::path_changes, options) + 1, options, weights); },
      .layout =
          [](const Needs&, const ProbeOptions&, Weights weights) {
            return Sums::Layout{sizes(weights), false};
          },
      .sweep = sweep_path_changes},
+    {.probe = Probe::guided_path,
+     .reads_path = true,
+     .steps = 50,
+     .runs = [](const ProbeOptions& options,
+                std::size_t weights) { return times_tensors(steps_of(Probe::guided_path, options), options, weights); },
+     .layout =
+         [](const Needs&, const ProbeOptions&, Weights weights) {
+           return Sums::Layout{sizes(weights), false};
+         },
+     .sweep = sweep_guided_path},
+    {.probe = Probe::noise,
+     .reads_noise = true,
+     .runs = [](const ProbeOptions& options, std::size_t) { return std::int64_t{options.draws}; },
+     .layout = noise_layout,
+     .sweep = sweep_noise},
+    {.probe = Probe::masks,
+     .reads_path = true,
+     .reads_masks = true,
+     .per_neuron = true,
+     .gradients = false,
+     .runs = [](const ProbeOptions& options, std::size_t weights) { return times_tensors(options.masks, options, weights); },
+     .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{neurons(weights)}; },
+     .sweep = sweep_masks},
 };
 
 }  // namespace

@@ -15,8 +15,11 @@ class TargetRuns;
 
 /// How far and how often probes look around the weights.
 struct ProbeOptions {
-  bool joint = false;  // move all weight tensors at once instead of one at a time
-  int steps = 0;       // of a path; 0: the probe's own number
+  bool joint = false;   // move all weight tensors at once instead of one at a time
+  int steps = 0;        // of a path; 0: the probe's own number
+  int draws = 25;       // of noise
+  double noise = 0.05;  // its standard deviation, in units of max W - min W of each weight tensor
+  int masks = 256;      // for each weight tensor, or all of them together where `joint`
 };
 
 /// What a sweep works on.
@@ -25,6 +28,7 @@ struct SweepContext {
   std::span<const int> weights;  // parameter ids
   std::span<const Needs> needs;  // of all probes: those of others are none of a sweep's business
   const ProbeOptions& options;
+  std::uint64_t seed;  // of noise and masks
   TargetRuns& runs;
   Sums& sums;  // a place for each of `needs`
 };
@@ -32,8 +36,11 @@ struct SweepContext {
 /// A row of the table of probes: what criteria with this probe cost, share and may be told.
 struct ProbeInfo {
   Probe probe;
-  bool reads_path = false;  // ProbeOptions::joint means something
+  bool reads_path = false;   // ProbeOptions::joint means something
+  bool reads_noise = false;  // likewise draws and noise
+  bool reads_masks = false;
   bool per_neuron = false;  // one value for each output neuron instead of each weight
+  bool gradients = true;    // runs are swept backwards, too
   int steps = 0;            // the probe's own number of steps; 0: it has none
   /// How often a sweep runs each sample.
   std::int64_t (*runs)(const ProbeOptions& options, std::size_t weights);

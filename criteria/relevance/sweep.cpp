@@ -1,6 +1,8 @@
 #include "criteria/relevance/sweep.h"
 
 #include <algorithm>
+#include <cmath>
+#include <memory>
 
 #include "engine/error.h"
 
@@ -16,6 +18,17 @@ std::vector<const ProbeInfo*> probes_of(std::span<const Needs> needs) {
 
 void check(const ProbeOptions& options) {
   if (options.steps < 0) throw Error("path: {} steps; use at least 1", options.steps);
+  if (options.draws < 2) throw Error("noise: {} draws; use at least 2", options.draws);
+  if (!(options.noise >= 0 && std::isfinite(options.noise)))
+    throw Error("noise: deviation {}; use a number of 0 or more", options.noise);
+  if (options.masks < 2) throw Error("masks: {}; use at least 2", options.masks);
+}
+
+std::vector<std::int64_t> group_sizes(std::int64_t samples, int groups) {
+  const std::vector<std::int64_t> bounds = split(samples, groups);
+  std::vector<std::int64_t> sizes;
+  for (std::size_t g = 0; g + 1 < bounds.size(); ++g) sizes.push_back(bounds[g + 1] - bounds[g]);
+  return sizes;
 }
 
 }  // namespace
@@ -44,14 +57,17 @@ Sums sweep(const Network& network, const Calibration& calibration, std::span<con
   std::int64_t done = 0;
   const std::int64_t total = calibration.inputs.shape()[0] * count_runs(needs, options.probes, weights.size());
   if (options.progress) how.progress = [&](std::int64_t samples) { options.progress(done += samples, total); };
-  TargetRuns runs(network, calibration, weights, how);
 
-  std::vector<std::int64_t> group_sizes;
-  for (std::size_t g = 0; g + 1 < runs.group_bounds().size(); ++g)
-    group_sizes.push_back(runs.group_bounds()[g + 1] - runs.group_bounds()[g]);
-
-  Sums sums(layouts(network, weights, needs, options.probes), std::move(group_sizes));
-  for (const ProbeInfo* probe : used) probe->sweep({network, weights, needs, options.probes, runs, sums});
+  Sums sums(layouts(network, weights, needs, options.probes), group_sizes(calibration.inputs.shape()[0], options.groups));
+  for (const bool gradients : {true, false}) {
+    how.gradients = gradients;
+    std::unique_ptr<TargetRuns> runs;
+    for (const ProbeInfo* probe : used) {
+      if (probe->gradients != gradients) continue;
+      if (!runs) runs = std::make_unique<TargetRuns>(network, calibration, weights, how);
+      probe->sweep({network, weights, needs, options.probes, options.seed, *runs, sums});
+    }
+  }
   return sums;
 }
 

@@ -1,10 +1,14 @@
 #include "criteria/relevance/table.h"
 
 #include "criteria/names.h"
+#include "criteria/relevance/gig.h"
 #include "criteria/relevance/gradcampp.h"
 #include "criteria/relevance/gradient.h"
+#include "criteria/relevance/hsic.h"
 #include "criteria/relevance/idgi.h"
 #include "criteria/relevance/ig.h"
+#include "criteria/relevance/smoothgrad.h"
+#include "criteria/relevance/vargrad.h"
 #include "criteria/relevance/weight.h"
 #include "criteria/relevance/weight_x_gradient.h"
 
@@ -12,7 +16,8 @@ namespace safer {
 namespace {
 
 constexpr const Criterion* criterion_table[] = {
-    &weight_criterion, &gradient_criterion, &weight_x_gradient_criterion, &gradcampp_criterion, &ig_criterion, &idgi_criterion,
+    &weight_criterion, &gradient_criterion, &weight_x_gradient_criterion, &gradcampp_criterion, &ig_criterion,
+    &gig_criterion,    &idgi_criterion,     &smoothgrad_criterion,        &vargrad_criterion,   &hsic_criterion,
 };
 
 constexpr Preset preset_table[] = {

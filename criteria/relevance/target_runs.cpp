@@ -14,13 +14,6 @@ namespace {
 
 constexpr std::int64_t largest_batch = 256, batch_bytes = std::int64_t{256} << 20;
 
-/// Splits n things into parts whose sizes differ by at most one, larger ones first; part i is [bounds[i], bounds[i + 1]).
-std::vector<std::int64_t> split(std::int64_t n, std::int64_t parts) {
-  std::vector<std::int64_t> bounds{0};
-  for (std::int64_t i = 0; i < parts; ++i) bounds.push_back(bounds.back() + n / parts + (i < n % parts));
-  return bounds;
-}
-
 /// As many samples as fit if no two values or gradients of a run shared memory.
 std::int64_t affordable_batch(const Tape& tape, bool gradients) {
   std::int64_t sample = 1;
@@ -40,6 +33,12 @@ void check_labels(const Calibration& calibration, std::int64_t samples, std::int
 }
 
 }  // namespace
+
+std::vector<std::int64_t> split(std::int64_t n, std::int64_t parts) {
+  std::vector<std::int64_t> bounds{0};
+  for (std::int64_t i = 0; i < parts; ++i) bounds.push_back(bounds.back() + n / parts + (i < n % parts));
+  return bounds;
+}
 
 /// The network with a target behind its logits.
 struct TargetRuns::Program {

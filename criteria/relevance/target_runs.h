@@ -19,6 +19,9 @@ struct Calibration {
   Target target;
 };
 
+/// Splits n things into parts whose sizes differ by at most one, larger ones first; part i is [bounds[i], bounds[i + 1]).
+std::vector<std::int64_t> split(std::int64_t n, std::int64_t parts);
+
 struct RunOptions {
   int groups = 1;  // 1..n; what is in which group follows from the seed
   std::uint64_t seed = 0;

@@ -354,7 +354,9 @@ TEST_CASE("errors") {
   CHECK_THROWS_WITH_AS(rank_layers(network, inputs, {.preset = "best"}), "unknown preset 'best'; choose one of: recommended, paper",
                        Error);
   CHECK_THROWS_WITH_AS(rank_layers(network, inputs, {.criteria = {"lime"}}),
-                       "unknown criterion 'lime'; choose one of: weight, gradient, weight-x-gradient, gradcam++, ig, idgi", Error);
+                       "unknown criterion 'lime'; choose one of: weight, gradient, weight-x-gradient, gradcam++, ig, gig, idgi, "
+                       "smoothgrad, vargrad, hsic",
+                       Error);
   CHECK_THROWS_WITH_AS(rank_layers(network, inputs, {.reductions = {"l3"}}),
                        "unknown reduction 'l3'; choose one of: mean, p50, p75, p90, p95, p99, l1, l2, linf, rms", Error);
   CHECK_THROWS_AS(rank_layers(network, inputs, {.target = "logit"}), Error);

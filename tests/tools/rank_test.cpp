@@ -130,7 +130,8 @@ TEST_CASE("rank: unknown names list the choices") {
 
 TEST_CASE("rank: the help lists every name") {
   const std::string help = run_safer({"rank", "--help"}).out;
-  for (const char* part : {"Criteria: weight gradient weight-x-gradient", "Reductions: mean ", " rms\n", "Targets: top-logit "}) {
+  for (const char* part : {"Criteria: weight gradient weight-x-gradient gradcam++ ig gig idgi smoothgrad vargrad hsic\n",
+                           "Reductions: mean ", " rms\n", "Targets: top-logit "}) {
     CAPTURE(part);
     CHECK(contains(help, part));
   }
@@ -144,6 +145,11 @@ TEST_CASE("rank: option values are checked") {
                                              {"--seed", "x"},
                                              {"--seed", "-1"},
                                              {"--path", "sideways"},
+                                             {"--steps", "0"},
+                                             {"--draws", "1"},
+                                             {"--noise", "-0.1"},
+                                             {"--noise", "nan"},
+                                             {"--masks", "1"},
                                              {"--criterion", "weight,"},
                                              {"--reduction", ""},
                                              {"--relevance-out", "f", "--criterion", "all"},
@@ -214,6 +220,33 @@ TEST_CASE("rank: weights from a file, whole, truncated or of another network; a 
   CHECK(contains(truncated.log, file));
 }
 
+TEST_CASE("rank: the options of criteria that move the weights are used, and said to be") {
+  const std::vector<std::string> network = {"moons-vanilla:depth=2,width=8", "--samples", "40"};
+  const auto rank_with = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), network.begin(), network.end());
+    return rank_json(words);
+  };
+  const json gig = rank_with({"--criterion", "gig", "--steps", "7", "--path", "joint"});
+  CHECK(gig.at("steps") == 7);
+  CHECK(gig.at("path") == "joint");
+  CHECK(gig.at("layers")[0].at("score_low").is_null());
+  CHECK(gig.at("layers")[0].at("rank_high") == 3);
+  const json plain = rank_with({"--criterion", "gig"});
+  CHECK(plain.at("steps") == 50);
+  CHECK(plain.at("path") == "layer");
+  CHECK(plain.at("layers")[0].at("score") != gig.at("layers")[0].at("score"));
+  const json vargrad = rank_with({"--criterion", "vargrad", "--draws", "6", "--noise", "0"});
+  CHECK(vargrad.at("draws") == 6);
+  CHECK(vargrad.at("noise") == 0);
+  CHECK(vargrad.at("layers")[0].at("score") == 0);
+  const json hsic = rank_with({"--criterion", "hsic", "--masks", "16"});
+  CHECK(hsic.at("masks") == 16);
+  CHECK(hsic.at("layers")[0].at("score_low").get<double>() > 0);
+  const json ig = rank_with({"--criterion", "ig", "--preset", "paper"});
+  CHECK(ig.at("steps") == 32);
+  CHECK(ig.at("layers")[0].at("score_low").get<double>() > 0);
+}
+
 TEST_CASE("rank: the relevance of one criterion, tensor by tensor") {
   const TemporaryFolder folder;
   const std::string file = (folder / "phi.safetensors").string();
@@ -236,9 +269,12 @@ TEST_CASE("rank: the relevance of one criterion, tensor by tensor") {
 }
 
 TEST_CASE("rank: options without an effect are said to have none") {
-  const Outcome outcome = run_safer({"rank", "--fold-bn", "--path", "joint"});
+  const Outcome outcome =
+      run_safer({"rank", "--fold-bn", "--path", "joint", "--steps", "3", "--draws", "3", "--noise", "1", "--masks", "4"});
   CHECK(outcome.status == 0);
-  CHECK(contains(outcome.log, "--fold-bn has no effect"));
-  CHECK(contains(outcome.log, "--path has no effect"));
+  for (const char* option : {"--fold-bn", "--path", "--steps", "--draws", "--noise", "--masks"}) {
+    CAPTURE(option);
+    CHECK(contains(outcome.log, std::string(option) + " has no effect"));
+  }
   CHECK(run_safer({"rank", "--fold-bn", "--quiet"}).log.empty());
 }

@@ -28,8 +28,7 @@ RankedLayer layer(std::string name, double score, int rank, double low, double h
 
 /// In network order: the last but one, a failure, two ties, the first.
 RankReport report() {
-  RankReport report{
-      .model = "m", .preset = "paper", .criterion = "c", .reduction = "r", .target = "t", .samples = 9, .seed = 5, .layers = {}};
+  RankReport report{.model = "m", .preset = "paper", .criterion = "c", .reduction = "r", .target = "t", .samples = 9, .seed = 5};
   report.layers = {layer("weak", 0.1, 4, 0.05, 0.45), layer("broken", not_a_number, 5, not_a_number, not_a_number),
                    layer("even", 0.5, 2, 0.4, 0.6), layer("odd", 0.5, 2, 0.4, 0.6), layer("strong", 2, 1, 1.5, 2.5)};
   report.layers[0].rank_low = 2;
@@ -115,6 +114,27 @@ TEST_CASE("ranking as JSON: the fields that programs rely on, in network order, 
   CHECK(broken.at("rank") == 5);
 }
 
+TEST_CASE("rankings say how the criterion went about it, where that can be chosen") {
+  RankReport path = report(), noise = report();
+  path.path = "joint", path.steps = 32, path.masks = 64;
+  noise.draws = 25, noise.noise = 0.05;
+  std::ostringstream text, csv;
+  print_ranking(text, path);
+  CHECK(text.str().starts_with(
+      "preset paper: criterion c, reduction r, target t, 9 samples, seed 5, path joint, steps 32, masks 64\n"));
+  const Json of_path = ranking_json(path), of_noise = ranking_json(noise), of_neither = ranking_json(report());
+  CHECK(of_path.at("path") == "joint");
+  CHECK(of_path.at("steps") == 32);
+  CHECK(of_path.at("masks") == 64);
+  CHECK_FALSE(of_path.contains("draws"));
+  CHECK(of_noise.at("draws") == 25);
+  CHECK(of_noise.at("noise") == 0.05);
+  CHECK_FALSE(of_noise.contains("path"));
+  CHECK(of_neither.size() == 8);
+  print_rankings_csv(csv, std::vector<RankReport>{noise});
+  CHECK(csv.str().find("m,paper,c,r,t,9,5,draws=25 noise=0.05,weak,") != std::string::npos);
+}
+
 TEST_CASE("ranking as JSON: a name that is not UTF-8 does not stop it") {
   RankReport odd = report();
   odd.layers[0].name = "bad\xff name";
@@ -129,8 +149,8 @@ TEST_CASE("rankings as CSV: one header, a line a layer and report") {
   print_rankings_csv(out, reports);
   const std::string text = out.str();
   CHECK(std::count(text.begin(), text.end(), '\n') == 11);
-  CHECK(
-      text.starts_with("model,preset,criterion,reduction,target,samples,seed,name,op,shape,weights,score,rank,score_low,score_high,"
-                       "rank_low,rank_high\nm,paper,c,r,t,9,5,weak,linear,\"[2, 3]\",6,0.1,4,0.05,0.45,2,4\n"));
+  CHECK(text.starts_with(
+      "model,preset,criterion,reduction,target,samples,seed,settings,name,op,shape,weights,score,rank,score_low,score_high,"
+      "rank_low,rank_high\nm,paper,c,r,t,9,5,,weak,linear,\"[2, 3]\",6,0.1,4,0.05,0.45,2,4\n"));
   CHECK(text.find("broken,linear,\"[2, 3]\",6,nan,5,nan,nan,5,5\n") != std::string::npos);
 }
