@@ -8,12 +8,12 @@
 namespace safer {
 namespace {
 
-constexpr std::int64_t tile_elements = 4096;  // 16 KiB of gradient and 32 KiB of sums: half of a small second-level cache
-
-/// Rows of a tile. Never a function of the number of threads, because the bits of a row may depend on which rows are asked for
-/// together.
+/// Rows of a tile: 16 KiB of gradient and 32 KiB of sums are half of a small second-level cache, but a convolution computes whole
+/// vectors of rows side by side. Never a function of the number of threads, because the bits of a row may depend on which rows are
+/// asked for together.
 std::int64_t tile_rows(std::int64_t row_size) {
-  return std::max<std::int64_t>(1, tile_elements / std::max<std::int64_t>(1, row_size));
+  constexpr std::int64_t elements = 4096, rows_side_by_side = 32;
+  return std::max(rows_side_by_side, elements / std::max<std::int64_t>(1, row_size));
 }
 
 }  // namespace

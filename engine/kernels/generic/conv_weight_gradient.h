@@ -1,211 +1,154 @@
 #pragma once
 
-#include "engine/kernels/generic/conv_sizes.h"
-#include "engine/kernels/generic/depthwise_gradient.h"
-#include "engine/kernels/generic/scratch.h"
+#include "engine/kernels/generic/conv_padded.h"
+#include "engine/kernels/generic/gather_tile.h"
 
-// dw[o, (c, s, t)] = sum over places p of dy[o, p] x[c, place that tap (s, t) sees from p]: a product whose long side is p. Vectors
-// run along c, so x is copied with the channels innermost; where there are few channels, along (t, c), which lie side by side
-// there. An element is a chain of mul_adds over the places of a block, and blocks are added in order: the bits of a weight depend
-// neither on the channels that are asked for together nor on threads.
+// The gradient of a convolution's weights as small products, without an im2col: for one tap, a tile of dw transposed
+// [input channels, output channels] is the sum over output pixels p of x[channels, p moved by the tap] dy[p, output channels]. x is
+// read one number at a time, so it may lie as it does; only dy is copied, its output channels side by side.
 namespace safer::kernels {
 namespace {
 
-/// The places of outputs that are taken at once: whole samples, rows of one, or a part of a row.
-struct PlaceBlocks {
-  explicit PlaceBlocks(const Conv& conv)
-      : samples(std::max<std::int64_t>(1, k_block / out_pixels(conv))),
-        bands(samples > 1 ? 1 : pieces(conv.rows.out, std::max<std::int64_t>(1, k_block / conv.columns.out))),
-        parts(pieces(conv.columns.out, k_block)) {}
-  std::int64_t count(const Conv& conv) const { return pieces(conv.samples, samples) * bands * parts; }
-  std::int64_t samples, bands, parts;
+/// What makes up the rows of a tile: input channels at one tap, or, where there are few channels, the taps of one row of the
+/// kernel.
+struct TileRows {
+  bool channels;
+  std::int64_t count, x_row, to_row;
+  TileRows(const Conv& conv, const Planes& x, std::int64_t block)
+      : channels(block >= conv.columns.taps),
+        count(channels ? block : conv.columns.taps),
+        x_row(channels ? x.plane : conv.columns.dilation),
+        to_row(channels ? taps(conv) * panel_columns : panel_columns) {}
 };
 
-/// One of them: outputs (i, j) of some samples.
-struct Places {
-  Places(const Conv& conv, const PlaceBlocks& blocks, std::int64_t at) {
-    const std::int64_t part = at % blocks.parts, band = at / blocks.parts % blocks.bands, batch = at / blocks.parts / blocks.bands;
-    sample = batch * blocks.samples, samples = std::min(blocks.samples, conv.samples - sample);
-    row = cut(conv.rows.out, band, blocks.bands), rows = cut(conv.rows.out, band + 1, blocks.bands) - row;
-    column = cut(conv.columns.out, part, blocks.parts), columns = cut(conv.columns.out, part + 1, blocks.parts) - column;
-  }
-  std::int64_t of_sample() const { return rows * columns; }
-  std::int64_t sample, samples, row, rows, column, columns;
-};
-
-/// What a task computes: rows of dw in one group, and some of its channels.
-struct WeightTask {
+/// One group's gradient: `outputs` of its output channels, from samples whose dy was copied as panels [k pixels][panel_columns].
+struct GroupGradient {
   const Conv& conv;
-  const float* dy;
-  const float* x;
-  std::int64_t group, first_output, outputs, first_channel, channels;  // counted in the group
-  bool joint;                                                          // vectors run along (t, c)
-  RowTiles tiles() const { return RowTiles(outputs, tile_shape.rows); }
-  std::int64_t runs() const { return joint ? conv.rows.taps : taps(conv); }
-  std::int64_t run_length() const { return joint ? conv.columns.taps * channels : channels; }
-  /// Floats of sums [run][panel of its columns][row][panel_columns].
-  std::int64_t run_panels() const { return pieces(run_length(), panel_columns); }
-  std::int64_t run_size() const { return run_panels() * outputs * panel_columns; }
+  Planes x;  // of the group's first input channel
+  const float* panels;
+  float* dw;  // the row of the first of the output channels
+  std::int64_t outputs;
+  bool accumulate;
+  std::int64_t k() const { return conv.samples * out_pixels(conv); }
 };
 
-/// The inputs that a block of places sees, zeros outside the image: [sample][row][column][pitch], channels innermost.
-struct Pixels {
-  Pixels(const WeightTask& task, const Places& places)
-      : pitch(task.joint ? task.channels : odd_lines(task.channels)),
-        rows((places.rows - 1) * task.conv.rows.stride + taps_reach(task.conv.rows) + 1),
-        columns((places.columns - 1) * task.conv.columns.stride + taps_reach(task.conv.columns) + 1) {}
-  std::int64_t sample() const { return rows * columns * pitch; }
-  std::int64_t offset(const WeightTask& task, std::int64_t run) const {
-    const WindowAxis &down = task.conv.rows, &right = task.conv.columns;
-    if (task.joint) return run * down.dilation * columns * pitch;
-    return (run / right.taps * down.dilation * columns + run % right.taps * right.dilation) * pitch;
-  }
-  std::int64_t pitch, rows, columns;
-};
-
-inline void copy_pixels(float* to, const Pixels& pixels, const WeightTask& task, const Places& places) {
-  const Conv& conv = task.conv;
-  const std::int64_t left = places.column * conv.columns.stride - conv.columns.before;
-  const std::int64_t top = places.row * conv.rows.stride - conv.rows.before;
-  const std::int64_t begin = std::max<std::int64_t>(0, -left), end = std::min(pixels.columns, conv.columns.in - left);
-  std::fill_n(to, places.samples * pixels.sample(), 0.f);
-  for (std::int64_t n = 0; n < places.samples; ++n) {
-    const std::int64_t channel = (places.sample + n) * conv.in_channels + task.group * depth(conv) + task.first_channel;
-    for (std::int64_t i = 0; i < pixels.rows && begin < end; ++i)
-      if (top + i >= 0 && top + i < conv.rows.in)
-        transpose(to + n * pixels.sample() + (i * pixels.columns + begin) * pixels.pitch, pixels.pitch,
-                  task.x + channel * in_pixels(conv) + (top + i) * conv.columns.in + left + begin, in_pixels(conv), task.channels,
-                  end - begin, true);
+/// Where output pixels first .. first + count - 1, over all samples in order, find tap (0, 0) of their window.
+inline void find_places(std::int64_t* places, const Conv& conv, const Planes& x, std::int64_t first, std::int64_t count) {
+  std::int64_t n = first / out_pixels(conv), i = first % out_pixels(conv) / conv.columns.out, j = first % conv.columns.out;
+  for (std::int64_t p = 0; p < count; ++p) {
+    places[p] = n * x.sample + i * conv.rows.stride * x.row + j * conv.columns.stride;
+    if (++j < conv.columns.out) continue;
+    j = 0;
+    if (++i < conv.rows.out) continue;
+    i = 0, ++n;
   }
 }
 
-/// dy at a block of places, as packed rows of outputs.
-inline Rows copied_outputs(float* to, const WeightTask& task, const RowTiles& tiles, const Places& places) {
-  const Conv& conv = task.conv;
-  const std::int64_t k = places.samples * places.of_sample(), pixels = out_pixels(conv);
-  const std::int64_t first = task.group * outputs(conv) + task.first_output, place = places.row * conv.columns.out + places.column;
-  for (std::int64_t tile = 0; tile < tiles.count; ++tile)
-    for (std::int64_t n = 0; n < places.samples; ++n) {
-      const std::int64_t rows = tiles.rows(tile), o = first + tiles.first(tile);
-      transpose(to + tiles.first(tile) * k + n * places.of_sample() * rows, rows,
-                task.dy + ((places.sample + n) * conv.out_channels + o) * pixels + place, pixels, rows, places.of_sample());
+/// sums[channel of the block, tap, panel_columns] += what one block of pixels contributes.
+inline void add_pixels(const GroupGradient& g, Channels block, const float* dy, std::int64_t vectors, const std::int64_t* places,
+                       std::int64_t k, bool add, float* sums) {
+  const TileRows rows(g.conv, g.x, (block.end - block.begin));
+  const std::int64_t down = g.conv.rows.taps, across = g.conv.columns.taps;
+  const Cut cut(rows.count);
+  const auto run_tiles = [&](const float* x, float* to) {
+    for (std::int64_t tile = 0; tile < cut.tiles; ++tile) {
+      const std::int64_t count = cut.count(tile);
+      gather_tiles.by_size[vectors - 1][count - 1]({.a = x,
+                                                    .a_row = rows.x_row,
+                                                    .places = places,
+                                                    .b = dy,
+                                                    .to = to,
+                                                    .to_row = rows.to_row,
+                                                    .k = k,
+                                                    .base = add ? to : nullptr,
+                                                    .base_row = rows.to_row});
+      x += count * rows.x_row;
+      to += count * rows.to_row;
     }
-  return {.data = to, .row = 1, .dense_col = 0, .packed_k = k};
-}
-
-inline void fill_place_offsets(std::int64_t (&at)[k_block], const Conv& conv, const Pixels& pixels, const Places& places) {
-  std::int64_t p = 0;
-  for (std::int64_t n = 0; n < places.samples; ++n)
-    for (std::int64_t i = 0; i < places.rows; ++i)
-      for (std::int64_t j = 0; j < places.columns; ++j)
-        at[p++] = n * pixels.sample() + (i * conv.rows.stride * pixels.columns + j * conv.columns.stride) * pixels.pitch;
-}
-
-/// sums (+)= dy x over a block of places.
-inline void multiply_places(const WeightTask& task, const Places& places, float* sums, bool add) {
-  thread_local Scratch scratch_x, scratch_dy;
-  const Pixels pixels(task, places);
-  const RowTiles tiles = task.tiles();
-  const std::int64_t k = places.samples * places.of_sample();
-  float* const x = scratch_x.floats(places.samples * pixels.sample() + lanes * pixels.pitch);
-  copy_pixels(x, pixels, task, places);
-  const Rows dy = copied_outputs(scratch_dy.floats(task.outputs * k), task, tiles, places);
-  std::int64_t offsets[k_block];
-  fill_place_offsets(offsets, task.conv, pixels, places);
-  for (std::int64_t run = 0; run < task.runs(); ++run)
-    multiply_rows(tiles, {0, tiles.count}, 0, dy, {x + pixels.offset(task, run), offsets, panel_columns},
-                  {.c = sums + run * task.run_size(),
-                   .row = panel_columns,
-                   .panel = task.outputs * panel_columns,
-                   .start = nullptr,
-                   .add = add,
-                   .last_step = false,
-                   .residual = nullptr,
-                   .clamp = {}},
-                  task.run_length(), k);
-}
-
-/// One row of sums as dw has it: to[channel][tap].
-inline void put_row(const WeightTask& task, const float* sums, std::int64_t row, float* to) {
-  const std::int64_t count = taps(task.conv), across = task.conv.columns.taps;
-  const auto at = [&](std::int64_t tap, std::int64_t c) {
-    const std::int64_t run = task.joint ? tap / across : tap, column = task.joint ? tap % across * task.channels + c : c;
-    return sums + run * task.run_size() + (column / panel_columns * task.outputs + row) * panel_columns + column % panel_columns;
   };
-  std::int64_t c = 0;
-  if (!task.joint && count == 1)
-    for (; c + lanes <= task.channels; c += lanes) store(to + c, load(at(0, c)));
-  if (!task.joint && count >= 4)
-    for (; c + lanes <= task.channels; c += lanes)
-      for (std::int64_t left = count; left > 0; left -= 4) {
-        const std::int64_t tap = std::max<std::int64_t>(0, left - 4);  // the first four may be written twice
-        Batch quads[4];
-        unroll<4>([&](auto i) { quads[i] = load(at(tap + i, c)); });
-        transpose_quads(quads);
-        unroll<4>([&](auto i) { store_quads(to + (c + i) * count + tap, 4 * count, quads[i]); });
-      }
-  for (; c < task.channels; ++c)
-    for (std::int64_t tap = 0; tap < count; ++tap) to[c * count + tap] = *at(tap, c);
-}
-
-/// The task's part of dw, whose first row is output `first` of the group.
-inline void compute(const WeightTask& task, float* dw, bool accumulate) {
-  thread_local Scratch scratch, scratch_row;
-  const PlaceBlocks blocks(task.conv);
-  float* const sums = scratch.floats(task.runs() * task.run_size());
-  for (std::int64_t block = 0; block < blocks.count(task.conv); ++block)
-    multiply_places(task, Places(task.conv, blocks, block), sums, block > 0);
-  const std::int64_t n = task.channels * taps(task.conv);
-  float* const own = accumulate ? scratch_row.floats(n) : nullptr;
-  for (std::int64_t row = 0; row < task.outputs; ++row) {
-    float* const to = dw + row * row_weights(task.conv) + task.first_channel * taps(task.conv);
-    put_row(task, sums, row, own ? own : to);
-    if (own) each(0, n, [=](std::int64_t i, auto at) { at.store(to + i, at.load(to + i) + at.load(own + i)); });
+  for (std::int64_t s = 0; s < down; ++s) {
+    const float* const row = g.x.data + block.begin * g.x.plane + s * g.conv.rows.dilation * g.x.row;
+    if (rows.channels)
+      for (std::int64_t t = 0; t < across; ++t)
+        run_tiles(row + t * g.conv.columns.dilation, sums + (s * across + t) * panel_columns);
+    else
+      for (std::int64_t c = 0; c < (block.end - block.begin); ++c)
+        run_tiles(row + c * g.x.plane, sums + (c * down + s) * across * panel_columns);
   }
 }
 
-/// How rows and channels are cut into tasks. Each copies what it reads, so that square ones copy least; more of them when several
-/// threads wait. That changes no bits.
-struct WeightTasks {
-  WeightTasks(const Conv& conv, std::int64_t rows, bool joint)
-      : row_blocks(pieces(rows, at_once)), channel_blocks(joint ? 1 : pieces(depth(conv), channels_at_once)) {
-    const std::int64_t threads = available_threads(), enough = threads > 1 ? 2 * threads : 1;
-    while (!joint && conv.groups * row_blocks * channel_blocks < enough && depth(conv) / channel_blocks >= 2 * panel_columns)
-      channel_blocks *= 2;
-    while (conv.groups * row_blocks * channel_blocks < enough && rows / row_blocks >= 2 * tile_shape.rows) row_blocks *= 2;
+/// The gradient of one panel of output channels by a block of input channels.
+inline void gradient_of_block(const GroupGradient& g, std::int64_t panel, Channels block) {
+  thread_local Scratch scratch;
+  const std::int64_t sums = (block.end - block.begin) * taps(g.conv),
+                     columns = std::min(panel_columns, g.outputs - panel * panel_columns);
+  float* const sum = scratch.floats(sums * panel_columns);
+  std::int64_t places[gather_block];
+  for (std::int64_t first = 0; first < g.k(); first += gather_block) {
+    const std::int64_t count = std::min(gather_block, g.k() - first);
+    find_places(places, g.conv, g.x, first, count);
+    add_pixels(g, block, g.panels + (panel * g.k() + first) * panel_columns, pieces(columns, lanes), places, count, first > 0, sum);
   }
-  static constexpr std::int64_t at_once = 64, channels_at_once = at_once / panel_columns * panel_columns;
-  std::int64_t row_blocks, channel_blocks;
-};
+  const std::int64_t row = row_weights(g.conv);
+  float* const dw = g.dw + panel * panel_columns * row + block.begin * taps(g.conv);
+  put_transposed(dw, row, sum, sums, columns, g.accumulate ? dw : nullptr);
+}
 
-/// The rows first .. first + rows - 1 of one group.
-inline void gradient_of_rows(const Conv& conv, float* dw, const float* dy, const float* x, std::int64_t group, std::int64_t first,
-                             std::int64_t rows, bool accumulate) {
-  const bool joint = depth(conv) < lanes && conv.columns.dilation == 1;
-  const WeightTasks tasks(conv, rows, joint);
-  const std::int64_t panels = pieces(depth(conv), panel_columns);
-  parallel_for(tasks.row_blocks * tasks.channel_blocks, conv_work(conv) / conv.out_channels * rows, [&](std::int64_t at) {
-    const std::int64_t block = at / tasks.channel_blocks, part = at % tasks.channel_blocks;
-    const std::int64_t row = cut(rows, block, tasks.row_blocks), channel = cut(panels, part, tasks.channel_blocks) * panel_columns;
-    const std::int64_t end = std::min(depth(conv), cut(panels, part + 1, tasks.channel_blocks) * panel_columns);
-    compute({conv, dy, x, group, first + row, cut(rows, block + 1, tasks.row_blocks) - row, channel, end - channel, joint},
-            dw + row * row_weights(conv), accumulate);
+/// Parts of the input channels that a task takes: so many that their sums stay in the caches, and that there are tasks for a few
+/// threads.
+inline std::int64_t channel_blocks(const Conv& conv, std::int64_t panels) {
+  constexpr std::int64_t most_sums = 1 << 14, few_channels = 8, enough_tasks = 4;
+  const std::int64_t depth = group_inputs(conv);
+  const std::int64_t least = pieces(depth, std::max<std::int64_t>(1, most_sums / (taps(conv) * panel_columns)));
+  return std::clamp(pieces(enough_tasks, panels), least, std::max(least, depth / few_channels));
+}
+
+inline void gradient_of_group(const GroupGradient& g) {
+  const std::int64_t panels = pieces(g.outputs, panel_columns), blocks = channel_blocks(g.conv, panels),
+                     depth = group_inputs(g.conv);
+  parallel_for(panels * blocks, g.k() * g.outputs * row_weights(g.conv) / 16, [&](std::int64_t task) {
+    const std::int64_t b = task % blocks;
+    gradient_of_block(g, task / blocks, {depth * b / blocks, depth * (b + 1) / blocks});
   });
 }
 
-inline void conv2d_weight_gradient(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate) {
-  if (is_depthwise(conv)) return depthwise_conv2d_weight_gradient(conv, dw, dy, x, channels, accumulate);
-  const std::int64_t each_group = outputs(conv);
-  if (conv.samples == 0) {
-    if (!accumulate) std::fill_n(dw, (channels.end - channels.begin) * row_weights(conv), 0.f);
-    return;
-  }
-  const std::int64_t first = channels.begin / each_group, groups = pieces(channels.end, each_group) - first;
-  parallel_for(groups, conv_work(conv), [&](std::int64_t at) {
-    const std::int64_t group = first + at, top = group * each_group, begin = std::max(channels.begin, top);
-    gradient_of_rows(conv, dw + (begin - channels.begin) * row_weights(conv), dy, x, group, begin - top,
-                     std::min(channels.end, top + each_group) - begin, accumulate);
+/// dy's channels first .. first + outputs - 1 of all samples as panels [samples * pixels][panel_columns].
+inline const float* output_panels(Scratch& scratch, const Conv& conv, const T* dy, std::int64_t first, std::int64_t outputs) {
+  const std::int64_t pixels = out_pixels(conv), k = conv.samples * pixels, panels = pieces(outputs, panel_columns);
+  float* const to = scratch.floats(panels * panel_columns * k);
+  parallel_for(panels * conv.samples, panels * k * panel_columns, [=](std::int64_t task) {
+    const std::int64_t q = task / conv.samples, n = task % conv.samples,
+                       columns = std::min(panel_columns, outputs - q * panel_columns);
+    float* const panel = to + (q * k + n * pixels) * panel_columns;
+    if (columns < panel_columns) std::fill_n(panel, pixels * panel_columns, 0.f);
+    pack_panels(panel, {dy + (n * conv.out_channels + first + q * panel_columns) * pixels, 1, pixels}, pixels, columns);
   });
+  return to;
+}
+
+inline void weight_gradient(const Conv& conv, T* dw, const T* dy, const T* x, Channels channels, bool accumulate) {
+  thread_local Scratch padding, panels;
+  constexpr std::int64_t most_floats = 1 << 22;  // copied at a time
+  const std::int64_t row = row_weights(conv), depth = group_inputs(conv), each = group_outputs(conv);
+  if (conv_work(conv) == 0 && !accumulate) std::fill_n(dw, (channels.end - channels.begin) * row, 0.f);
+  if (conv_work(conv) == 0) return;
+  const PaddedAxis down = padded_axis(conv.rows), across = padded_axis(conv.columns);
+  const std::int64_t copied = conv.in_channels * padded_plane(down, across);
+  const std::int64_t sample = copied + (channels.end - channels.begin) * out_pixels(conv);
+  const std::int64_t together = std::clamp<std::int64_t>(most_floats / sample, 1, conv.samples);
+  for (std::int64_t n = 0; n < conv.samples; n += together) {
+    Conv part = conv;
+    part.samples = std::min(together, conv.samples - n);
+    const float* const from = x + n * conv.in_channels * in_pixels(conv);
+    const Planes image = padded(from, part.samples, conv.in_channels, down, across, padding.floats(copied * part.samples));
+    for (std::int64_t o = channels.begin; o < channels.end;) {
+      const std::int64_t group = o / each, end = std::min(channels.end, (group + 1) * each);
+      const float* const by = output_panels(panels, part, dy + n * conv.out_channels * out_pixels(conv), o, end - o);
+      const Planes own{image.data + group * depth * image.plane, image.sample, image.plane, image.row};
+      gradient_of_group({part, own, by, dw + (o - channels.begin) * row, end - o, accumulate || n > 0});
+      o = end;
+    }
+  }
 }
 
 }  // namespace

@@ -16,22 +16,26 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() { release(); }
 
-  /// Uninitialised floats, from the start of a cache line; the last call's are lost.
-  float* floats(std::int64_t count) {
-    if (count > size_) {
-      release();
-      data_ = nullptr, size_ = 0;
-      data_ = static_cast<float*>(::operator new(static_cast<std::size_t>(count) * sizeof(float), line));
-      size_ = count;
-    }
-    return data_;
+  /// Uninitialised, from the start of a cache line; the last call's are lost.
+  float* floats(std::int64_t count) { return static_cast<float*>(bytes(count * std::int64_t(sizeof(float)))); }
+  std::int64_t* integers(std::int64_t count) {
+    return static_cast<std::int64_t*>(bytes(count * std::int64_t(sizeof(std::int64_t))));
   }
 
  private:
   static constexpr std::align_val_t line{64};
+  void* bytes(std::int64_t count) {
+    if (count > size_) {
+      release();
+      data_ = nullptr, size_ = 0;
+      data_ = ::operator new(static_cast<std::size_t>(count), line);
+      size_ = count;
+    }
+    return data_;
+  }
   void release() { ::operator delete(data_, line); }
 
-  float* data_ = nullptr;
+  void* data_ = nullptr;
   std::int64_t size_ = 0;
 };
 
