@@ -66,10 +66,8 @@ class Stepper {
 
  private:
   static Plan plan(const Network& network, const LossTape& tape, const RunningStatistics& statistics, std::size_t samples) {
-    PlanOptions options{.batch = static_cast<std::int64_t>(samples),
-                        .mode = Mode::training,
-                        .outputs = statistics.reads(),
-                        .root = tape.loss};
+    PlanOptions options{
+        .batch = static_cast<std::int64_t>(samples), .mode = Mode::training, .outputs = statistics.reads(), .root = tape.loss};
     for (int id = 0; id < network.parameters.size(); ++id)
       if (network.parameters.spec(id).role != Role::buffer) options.gradients.push_back(tape.tape.parameter_value(id));
     return Plan(tape.tape, options);
