@@ -1,7 +1,7 @@
 #include "engine/tape/fusion.h"
 
 #include <algorithm>
-#include <ranges>
+#include <span>
 
 namespace safer {
 namespace {
@@ -61,7 +61,7 @@ class StepFinder {
     const int rank = tape_.node(step.op).type.shape.rank();
     if ((channels->output_axis + rank) % rank != 1) return;
     for (const ValueId node : {step.op, id})
-      if (!std::ranges::all_of(tape_.node(node).inputs | std::views::drop(1), [&](ValueId input) { return is_stored(input); }))
+      if (!std::ranges::all_of(std::span(tape_.node(node).inputs).subspan(1), [&](ValueId input) { return is_stored(input); }))
         return;
     step.norm = step.value = id;
   }
