@@ -9,6 +9,7 @@ namespace safer {
 namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double rounding = 1e-9;  // of a length, below which it counts as 0
+constexpr double tie = 1e-4;       // relative difference of gradients below which they count as equal, and move together
 }  // namespace
 
 GuidedPath::GuidedPath(std::span<const double> from, std::span<const double> to, int steps, double fraction, double distance)
@@ -47,7 +48,7 @@ bool GuidedPath::move_least(std::span<const double> gradient, double furthest, d
   order_ = magnitude_;
   const auto quantile = order_.begin() + static_cast<std::ptrdiff_t>(fraction_ * static_cast<double>(order_.size() - 1));
   std::nth_element(order_.begin(), quantile, order_.end());
-  const double threshold = *quantile;
+  const double threshold = *quantile * (1 + tie);
 
   double movable = 0;
   const auto selected = [&](std::size_t i) { return magnitude_[i] <= threshold && magnitude_[i] != infinity; };

@@ -8,7 +8,8 @@ namespace safer {
 /// A path between two points that moves first the coordinates with the smallest gradients (Kapishnikov et al. 2021, "Guided
 /// integrated gradients", algorithm 1), and the integral of the gradient along it. In T steps, each of which takes 1 / T of the way
 /// in the L1 norm; each coordinate stays within `distance` of where the straight path would have it, so that 0 is the straight
-/// path. In double throughout.
+/// path. Gradients that differ by less than 0.01 % move together, as equal ones do: the two rows of a head with two logits have
+/// gradients of one size, and rounding must not choose between them. In double throughout.
 class GuidedPath {
  public:
   /// fraction: of the coordinates that a round of a step may move. steps > 0; from and to are of one size.

@@ -9,8 +9,6 @@
 namespace safer {
 namespace {
 
-constexpr double kept_of_layer = 0.5, kept_of_all = 0.9;
-
 /// A weight tensor among those that are masked together, and its columns of their design.
 struct Masked {
   std::size_t weight;  // place
@@ -71,11 +69,10 @@ std::vector<Design> designs(const SweepContext& context) {
   }
   for (Design& design : all) {
     const Masked& last = design.weights.back();
-    const std::string_view name =
-        context.options.joint ? "joint" : context.network.parameters.spec(context.weights[last.weight]).name;
-    design.masks =
-        balanced_masks(static_cast<std::size_t>(context.options.masks), last.first + last.neurons,
-                       context.options.joint ? kept_of_all : kept_of_layer, mix(mix(context.seed, hash("masks")), hash(name)));
+    const std::string_view own_name = context.network.parameters.spec(context.weights[last.weight]).name;
+    design.masks = balanced_masks(static_cast<std::size_t>(context.options.masks), last.first + last.neurons,
+                                  context.options.joint ? kept_of_all : kept_of_layer,
+                                  mask_key(context.seed, context.options.joint ? "joint" : own_name));
   }
   return all;
 }
@@ -110,6 +107,8 @@ std::vector<double> widths(const std::vector<Design>& all, std::size_t samples) 
 }
 
 }  // namespace
+
+std::uint64_t mask_key(std::uint64_t seed, std::string_view name) { return mix(mix(seed, hash("masks")), hash(name)); }
 
 void sweep_masks(const SweepContext& context) {
   std::vector<Design> all = designs(context);

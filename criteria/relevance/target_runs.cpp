@@ -92,7 +92,9 @@ class TargetRuns::Batch {
       : root_(program.root),
         inputs_(static_cast<std::size_t>(size * network.sample_shape().size())),
         classes_(static_cast<std::size_t>(size)),
-        seeds_(static_cast<std::size_t>(size)),
+        answers_(classes_.size()),
+        targets_(classes_.size()),
+        seeds_(classes_.size()),
         workspace_(std::make_shared<Plan>(program.tape,
                                           PlanOptions{.batch = size,
                                                       .root = program.root,
@@ -103,10 +105,7 @@ class TargetRuns::Batch {
     if (program.classes == no_value) return;
     workspace_.bind(program.classes, classes_);
     workspace_.tap(network.logits, [this, classes = network.classes()](std::span<float> logits) {
-      if (!freezes_) return;
-      const std::vector<std::int64_t> answers = predicted_classes<float>(logits, classes);
-      // -1 is no answer: the logit was NaN, and so will be the target.
-      for (std::size_t s = 0; s < classes_.size(); ++s) classes_[s] = std::max<std::int64_t>(0, answers[s]);
+      if (freezes_) freeze(predicted_classes<float>(logits, classes));
     });
   }
   Batch(const Batch&) = delete;
@@ -114,7 +113,12 @@ class TargetRuns::Batch {
 
   std::int64_t size() const { return static_cast<std::int64_t>(classes_.size()); }
   std::span<float> inputs() { return inputs_; }
-  std::span<std::int64_t> classes() { return classes_; }
+  /// The classes that targets read; -1 is no answer, because a logit was NaN.
+  void freeze(std::span<const std::int64_t> classes) {
+    answers_.assign(classes.begin(), classes.end());
+    for (std::size_t s = 0; s < classes_.size(); ++s) classes_[s] = std::max<std::int64_t>(0, classes[s]);
+  }
+  std::span<const std::int64_t> classes() const { return answers_; }
 
   void replay(const Parameters& parameters, bool freeze = false) {
     freezes_ = freeze;
@@ -122,11 +126,17 @@ class TargetRuns::Batch {
     freezes_ = false;
   }
   void resume(int weight, const Parameters& parameters) { workspace_.resume(static_cast<std::size_t>(weight), parameters); }
-  std::span<const float> targets() const { return workspace_.value(root_); }
+  /// Of the last run; NaN where there is no class to ask for.
+  std::span<const float> targets() {
+    std::ranges::copy(workspace_.value(root_), targets_.begin());
+    for (std::size_t s = 0; s < targets_.size(); ++s)
+      if (answers_[s] < 0) targets_[s] = std::numeric_limits<float>::quiet_NaN();
+    return targets_;
+  }
   /// A target that is NaN can have finite gradients (that of a NaN logit by a weight behind it); they must not pass for an answer.
   void reverse(SampleSink& sink) {
-    for (std::size_t s = 0; s < seeds_.size(); ++s)
-      seeds_[s] = std::isfinite(targets()[s]) ? 1 : std::numeric_limits<float>::quiet_NaN();
+    const std::span<const float> of = targets();
+    for (std::size_t s = 0; s < seeds_.size(); ++s) seeds_[s] = std::isfinite(of[s]) ? 1 : std::numeric_limits<float>::quiet_NaN();
     workspace_.reverse(sink, seeds_);
   }
 
@@ -136,7 +146,8 @@ class TargetRuns::Batch {
  private:
   ValueId root_;
   std::vector<float> inputs_;
-  std::vector<std::int64_t> classes_;
+  std::vector<std::int64_t> classes_, answers_;
+  std::vector<float> targets_;
   std::vector<float> seeds_;  // 1 for each sample: the gradient of the sum of the targets
   bool freezes_ = false;
   Workspace<float> workspace_;
@@ -187,7 +198,7 @@ TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
     for (std::size_t s = 0; s < classes.size(); ++s)
       std::ranges::copy(all.subspan(static_cast<std::size_t>(order_[static_cast<std::size_t>(first) + s]) * sample, sample),
                         batch.inputs().subspan(s * sample, sample).begin());
-    std::ranges::copy(classes, batch.classes().begin());
+    batch.freeze(classes);
     batch.holds = static_cast<std::int64_t>(b);
     batch.at_own_weights = false;
   }
