@@ -54,8 +54,8 @@ TEST_CASE("joint GIG sums, over all layers, to what shrinking all to 0 takes awa
 TEST_CASE("GIG of a network with a NaN fails instead of ending somewhere") {
   Network network = mlp({3, 12, 4}, true, 5);
   network.parameters.mutable_values<float>(2)[3] = std::numeric_limits<float>::quiet_NaN();
-  for (const RankedLayer& layer : rank_layers(network, random_tensor({20, 3}, 6), {.criteria = {"gig"}}).reports[0].layers)
-    CHECK(layer.failed);
+  const RankReport report = rank_layers(network, random_tensor({20, 3}, 6), {.criteria = {"gig"}}).reports[0];
+  for (const RankedLayer& layer : report.layers) CHECK(layer.failed);
 }
 
 }  // namespace safer

@@ -204,7 +204,8 @@ TEST_CASE("HSIC has intervals, and fails where the network does") {
   CHECK(report.resampled);
   for (const RankedLayer& layer : report.layers) CHECK(layer.score_low < layer.score_high);
   network.parameters.mutable_values<float>(3)[0] = std::numeric_limits<float>::quiet_NaN();
-  for (const RankedLayer& layer : rank_layers(network, random_tensor({40, 3}, 6), options).reports[0].layers) CHECK(layer.failed);
+  const RankReport broken = rank_layers(network, random_tensor({40, 3}, 6), options).reports[0];
+  for (const RankedLayer& layer : broken.layers) CHECK(layer.failed);
 }
 
 }  // namespace safer
