@@ -14,24 +14,18 @@ constexpr std::uint64_t places = 0, signs = 1, whole_draw = 2;  // the "sample" 
 
 using Block = std::array<float, block_size>;
 
-/// The layer's elements as runs of neighbours in its tensor: f(first, count). One run, unless it is a part of a tensor whose
-/// output axis is not the first.
+/// The view's elements as runs of neighbours in its array: f(first, count).
 template <class F>
-void each_run(const Shape& shape, const Layer& layer, const F& f) {
-  const bool whole = shape.rank() == 0 || layer.outputs.size() == shape[layer.output_axis];
-  if (whole) return f(std::int64_t{0}, shape.size());
-  const std::int64_t inner = shape.size(layer.output_axis + 1, shape.rank()), step = shape[layer.output_axis] * inner;
-  for (std::int64_t outer = 0; outer < shape.size(0, layer.output_axis); ++outer)
-    f(outer * step + layer.outputs.begin * inner, layer.outputs.size() * inner);
+void each_run(const NeuronView& view, const F& f) {
+  if (view.range.size() == view.neurons) return f(std::int64_t{0}, view.outer * view.neurons * view.inner);
+  for (std::int64_t outer = 0; outer < view.outer; ++outer)
+    f((outer * view.neurons + view.range.begin) * view.inner, view.range.size() * view.inner);
 }
 
-/// The parameters after change(weights, first) for each block of the layer's weights, `first` being the place of the block's first
-/// one in its tensor.
+/// change(elements, first) for each block of the view's elements, `first` being the place of the block's first one in its array.
 template <class Change>
-Parameters changed(const Parameters& parameters, const Layer& layer, const Change& change) {
-  Parameters result = parameters;
-  const std::span<float> values = result.mutable_values<float>(layer.parameter);
-  each_run(parameters[layer.parameter].shape(), layer, [&](std::int64_t first, std::int64_t count) {
+void each_block(std::span<float> values, const NeuronView& view, const Change& change) {
+  each_run(view, [&](std::int64_t first, std::int64_t count) {
     std::span<float> rest = values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     while (!rest.empty()) {
       const std::span<float> block = rest.first(std::min(block_size, rest.size()));
@@ -39,6 +33,60 @@ Parameters changed(const Parameters& parameters, const Layer& layer, const Chang
       rest = rest.subspan(block.size());
     }
   });
+}
+
+void add_zeros(std::span<float> values, const NeuronView& view, double fraction, const RandomField& field) {
+  const float bound = static_cast<float>(fraction);
+  each_block(values, view, [&](std::span<float> w, std::uint64_t first) {
+    Block u;
+    field.uniform(places, first, std::span(u).first(w.size()));
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] = u[i] < bound ? 0.0f : w[i];
+  });
+}
+
+void zero_neurons(std::span<float> values, const NeuronView& view, double fraction, const RandomField& field) {
+  const float bound = static_cast<float>(fraction);
+  Block u;
+  for (std::int64_t begin = view.range.begin; begin < view.range.end; begin += std::ssize(u)) {
+    const std::int64_t count = std::min(std::ssize(u), view.range.end - begin);
+    field.uniform(places, static_cast<std::uint64_t>(begin), std::span(u).first(static_cast<std::size_t>(count)));
+    for (std::int64_t outer = 0; outer < view.outer; ++outer)
+      for (std::int64_t i = 0; i < count; ++i)
+        if (u[static_cast<std::size_t>(i)] < bound)
+          std::fill_n(values.begin() + (outer * view.neurons + begin + i) * view.inner, view.inner, 0.0f);
+  }
+}
+
+void add_gaussian(std::span<float> values, const NeuronView& view, double sigma, const RandomField& field) {
+  const float scale = static_cast<float>(sigma);
+  each_block(values, view, [&](std::span<float> w, std::uint64_t first) {
+    Block z;
+    field.normal(places, first, std::span(z).first(w.size()));
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] += scale * z[i];
+  });
+}
+
+void add_impulses(std::span<float> values, const NeuronView& view, double fraction, double amplitude, Sign sign,
+                  const RandomField& field) {
+  const float bound = static_cast<float>(fraction), height = static_cast<float>(amplitude);
+  each_block(values, view, [&](std::span<float> w, std::uint64_t first) {
+    Block u, heights;
+    heights.fill(height);
+    if (sign == Sign::random) {
+      field.uniform(signs, first, std::span(u).first(w.size()));
+      for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < 0.5f ? height : -height;
+    }
+    field.uniform(places, first, std::span(u).first(w.size()));
+    for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < bound ? heights[i] : 0.0f;
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] += heights[i];
+  });
+}
+
+/// The parameters after change(values, view) for the layer's tensor.
+template <class Change>
+Parameters changed(const Parameters& parameters, const Layer& layer, const Change& change) {
+  Parameters result = parameters;
+  change(result.mutable_values<float>(layer.parameter), weight_view(parameters[layer.parameter].shape(), layer));
   return result;
 }
 
@@ -52,65 +100,71 @@ void check_fraction(const Layer& layer, std::string_view what, double fraction) 
 
 }  // namespace
 
+NeuronView weight_view(const Shape& shape, const Layer& layer) {
+  if (shape.rank() == 0) return {.range = {0, 1}};
+  return {shape.size(0, layer.output_axis), shape[layer.output_axis], shape.size(layer.output_axis + 1, shape.rank()),
+          layer.outputs};
+}
+
+void perturb(std::span<float> values, const NeuronView& view, const NoiseDraw& draw) {
+  const RandomField field(draw.key);
+  switch (draw.noise) {
+    case Noise::zero:
+      if (draw.whole_neurons)
+        zero_neurons(values, view, draw.level, field);
+      else
+        add_zeros(values, view, draw.level, field);
+      break;
+    case Noise::gaussian: add_gaussian(values, view, draw.level * draw.unit, field); break;
+    case Noise::impulse:
+      add_impulses(values, view, draw.level, draw.unit * (1 - double{field.uniform(whole_draw, 0)}), Sign::positive, field);
+  }
+}
+
+float largest_magnitude(std::span<const float> values, const NeuronView& view) {
+  // Several at a time, each in a place of its own, which the compiler can turn into vectors.
+  std::array<float, 16> largest{};
+  each_run(view, [&](std::int64_t first, std::int64_t count) {
+    std::span<const float> rest = values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    for (; rest.size() >= largest.size(); rest = rest.subspan(largest.size()))
+      for (std::size_t i = 0; i < largest.size(); ++i) largest[i] = std::max(largest[i], std::abs(rest[i]));
+    for (const float w : rest) largest[0] = std::max(largest[0], std::abs(w));
+  });
+  return std::ranges::max(largest);
+}
+
 Parameters with_zeros(const Parameters& parameters, const Layer& layer, double fraction, std::uint64_t key) {
   check_fraction(layer, "fraction", fraction);
-  const RandomField field(key);
-  return changed(parameters, layer, [&, bound = static_cast<float>(fraction)](std::span<float> w, std::uint64_t first) {
-    Block u;
-    field.uniform(places, first, std::span(u).first(w.size()));
-    for (std::size_t i = 0; i < w.size(); ++i) w[i] = u[i] < bound ? 0.0f : w[i];
-  });
+  return changed(parameters, layer,
+                 [&](std::span<float> values, const NeuronView& view) { add_zeros(values, view, fraction, RandomField(key)); });
 }
 
 Parameters with_gaussian(const Parameters& parameters, const Layer& layer, double sigma, std::uint64_t key) {
   require(sigma >= 0 && std::isfinite(sigma), layer, "deviation", sigma, "0 or a positive number");
-  const RandomField field(key);
-  return changed(parameters, layer, [&, scale = static_cast<float>(sigma)](std::span<float> w, std::uint64_t first) {
-    Block z;
-    field.normal(places, first, std::span(z).first(w.size()));
-    for (std::size_t i = 0; i < w.size(); ++i) w[i] += scale * z[i];
-  });
+  return changed(parameters, layer,
+                 [&](std::span<float> values, const NeuronView& view) { add_gaussian(values, view, sigma, RandomField(key)); });
 }
 
 Parameters with_impulses(const Parameters& parameters, const Layer& layer, double fraction, double amplitude, std::uint64_t key,
                          Sign sign) {
   check_fraction(layer, "fraction", fraction);
   require(std::isfinite(amplitude), layer, "amplitude", amplitude, "a number");
-  const RandomField field(key);
-  const float bound = static_cast<float>(fraction), height = static_cast<float>(amplitude);
-  return changed(parameters, layer, [&](std::span<float> w, std::uint64_t first) {
-    Block u, heights;
-    heights.fill(height);
-    if (sign == Sign::random) {
-      field.uniform(signs, first, std::span(u).first(w.size()));
-      for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < 0.5f ? height : -height;
-    }
-    field.uniform(places, first, std::span(u).first(w.size()));
-    for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < bound ? heights[i] : 0.0f;
-    for (std::size_t i = 0; i < w.size(); ++i) w[i] += heights[i];
+  return changed(parameters, layer, [&](std::span<float> values, const NeuronView& view) {
+    add_impulses(values, view, fraction, amplitude, sign, RandomField(key));
   });
 }
 
 double largest_weight(const Parameters& parameters, const Layer& layer) {
-  const std::span<const float> values = parameters[layer.parameter].values<float>();
-  // Several at a time, each in a place of its own, which the compiler can turn into vectors.
-  std::array<float, 16> largest{};
-  each_run(parameters[layer.parameter].shape(), layer, [&](std::int64_t first, std::int64_t count) {
-    std::span<const float> rest = values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    for (; rest.size() >= largest.size(); rest = rest.subspan(largest.size()))
-      for (std::size_t i = 0; i < largest.size(); ++i) largest[i] = std::max(largest[i], std::abs(rest[i]));
-    for (const float w : rest) largest[0] = std::max(largest[0], std::abs(w));
-  });
-  return double{std::ranges::max(largest)};
+  const Tensor& weight = parameters[layer.parameter];
+  return double{largest_magnitude(weight.values<float>(), weight_view(weight.shape(), layer))};
 }
 
 Parameters perturbed(const Parameters& parameters, const Layer& layer, Noise noise, double level, std::uint64_t key) {
   check_fraction(layer, "level", level);
-  if (noise == Noise::zero) return with_zeros(parameters, layer, level, key);
-  const double largest = largest_weight(parameters, layer);
-  if (noise == Noise::gaussian) return with_gaussian(parameters, layer, level * largest, key);
-  const double height = largest * (1 - double{RandomField(key).uniform(whole_draw, 0)});
-  return with_impulses(parameters, layer, level, height, key);
+  const double unit = noise == Noise::zero ? 0 : largest_weight(parameters, layer);
+  return changed(parameters, layer, [&](std::span<float> values, const NeuronView& view) {
+    perturb(values, view, {.noise = noise, .level = level, .unit = unit, .key = key});
+  });
 }
 
 }  // namespace safer

@@ -135,6 +135,38 @@ TEST_CASE("perturbation: a level is a fraction, or a part of the largest weight"
   CHECK(std::abs(mean - 1.5) < 5 * 3 / std::sqrt(12.0 * draws));
 }
 
+TEST_CASE("perturbation: whole neurons of a view are zeroed, the same ones over the outer and inner axes") {
+  constexpr std::int64_t outer = 3, neurons = 1200, inner = 4;  // more neurons than are drawn at a time
+  std::vector<float> values(outer * neurons * inner, 1.0f);
+  const NeuronView view{outer, neurons, inner, {100, 1100}};
+  perturb(values, view, {.noise = Noise::zero, .level = 0.3, .whole_neurons = true, .key = 8});
+  std::int64_t zeroed = 0;
+  for (std::size_t neuron = 0; neuron < neurons; ++neuron) {
+    const float first = values[neuron * inner];
+    zeroed += first == 0;
+    if (neuron < 100 || neuron >= 1100) CHECK(first == 1);
+    for (std::size_t o = 0; o < outer; ++o)
+      for (std::size_t i = 0; i < inner; ++i) REQUIRE(values[(o * neurons + neuron) * inner + i] == first);
+  }
+  CHECK(plausible(zeroed, 1000, 0.3));
+}
+
+TEST_CASE("perturbation: noise on a view leaves the rest alone and covers it all") {
+  for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse}) {
+    std::vector<float> values(5 * 60 * 7, 1.0f);
+    const NeuronView view{5, 60, 7, {10, 30}};
+    perturb(values, view, {.noise = noise, .level = 1, .unit = 2, .key = 8});
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t neuron = i / 7 % 60;
+      REQUIRE((values[i] != 1) == (neuron >= 10 && neuron < 30));
+    }
+    values[0] = -1000;  // outside
+    CHECK(largest_magnitude(values, view) < 100);
+    values[10 * 7] = -500;
+    CHECK(largest_magnitude(values, view) == 500);
+  }
+}
+
 TEST_CASE("perturbation: senseless noise is refused") {
   Fixture f;
   const Layer& layer = f.layers[0];
