@@ -11,11 +11,16 @@ if(SAFER_SANITIZE)
 endif()
 
 # safer_library(NAME [LINK public dependencies...] [PRIVATE header-only dependencies...])
-# One static library from the sources of the current folder, called safer_NAME here and safer::NAME outside. Private dependencies are
+# One static library from the sources of the current folder (but not of folders in it with a CMakeLists.txt of their own), called safer_NAME here and safer::NAME outside. Private dependencies are
 # needed to build it, not to link it: an installed library does not ask for them.
 function(safer_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK;PRIVATE")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  file(GLOB_RECURSE others RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
+  foreach(other IN LISTS others)
+    get_filename_component(folder ${other} DIRECTORY)
+    list(FILTER sources EXCLUDE REGEX "/${folder}/[^/]*$")
+  endforeach()
   add_library(safer_${name} STATIC ${sources})
   add_library(safer::${name} ALIAS safer_${name})
   set_target_properties(safer_${name} PROPERTIES EXPORT_NAME ${name})

@@ -68,7 +68,7 @@ Arguments::Arguments(const Usage& usage, std::span<const char* const> args) {
     if (value.starts_with("--")) throw UsageError("--{} needs a value, found '{}'", name, value);
   const std::size_t expected = usage.positional.empty() ? 0 : 1;
   if (rest.size() > expected) throw UsageError("unexpected argument '{}'", rest[expected]);
-  if (rest.empty() && usage.positional.starts_with("MODEL")) throw UsageError("{} is missing", usage.positional);
+  if (rest.empty() && expected == 1 && !usage.positional.starts_with("[")) throw UsageError("{} is missing", usage.positional);
   if (!rest.empty()) positional_ = rest.front();
 }
 
@@ -113,6 +113,17 @@ std::vector<std::string> Arguments::list(std::string_view option) const {
     begin = end + 1;
   }
   return parts;
+}
+
+std::vector<double> Arguments::numbers(std::string_view option, double least, double most) const {
+  std::vector<double> values;
+  for (const std::string& part : list(option)) {
+    double value = 0;
+    if (!parse(part, value) || !(value >= least && value <= most))
+      throw UsageError("--{}: found '{}', expected numbers from {} to {} between commas", option, part, least, most);
+    values.push_back(value);
+  }
+  return values;
 }
 
 Common common_options(const Arguments& arguments, const std::ostream& log) {

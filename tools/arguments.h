@@ -56,6 +56,8 @@ class Arguments {
   double number(std::string_view option, double least, double most) const;
   /// Likewise, split at commas; none for an option without a value. Throws UsageError for an empty part.
   std::vector<std::string> list(std::string_view option) const;
+  /// Likewise, each a number in least..most.
+  std::vector<double> numbers(std::string_view option, double least, double most) const;
 
  private:
   std::map<std::string, std::string, std::less<>> values_, fallbacks_;
@@ -71,6 +73,14 @@ struct Common {
 };
 /// Reads them and sets the number of threads. Throws UsageError.
 Common common_options(const Arguments& arguments, const std::ostream& log);
+
+/// Throws UsageError for a name that `find` does not know.
+template <class Find>
+void require_known(const std::vector<std::string>& names, const Find& find) try {
+  for (const std::string& name : names) find(name);
+} catch (const Error& error) {
+  throw UsageError("{}", error.what());
+}
 
 /// The one of `names` that is fewest edits away from `word`; empty when none is near.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> names);

@@ -55,14 +55,6 @@ constexpr Usage usage = {"rank", "Ranks the layers of a network: 1 is the most i
 
 bool several(const std::vector<std::string>& names) { return names.size() > 1 || (names.size() == 1 && names.front() == "all"); }
 
-/// Throws UsageError for a name that `find` does not know.
-template <class Find>
-void require_known(const std::vector<std::string>& names, const Find& find) try {
-  for (const std::string& name : names) find(name);
-} catch (const Error& error) {
-  throw UsageError("{}", error.what());
-}
-
 RankOptions rank_options(const Arguments& given) {
   RankOptions chosen;
   chosen.path = given.text("path");
