@@ -19,17 +19,49 @@ void finish(PresetId, std::span<double> phi, std::span<const double> sum, std::s
 
 using Sorted = std::vector<std::vector<float>>;
 
-/// Pairs whose distance is at most t: their number, and the largest distance among them.
-std::pair<std::int64_t, float> pairs_within(const Sorted& sets, float t) {
-  std::int64_t pairs = 0;
-  float largest = 0;
+/// The first place i in ascending y, from `from` on, with y[j] - y[i] <= t.
+std::size_t first_within(std::span<const float> y, std::size_t j, float t, std::size_t from) {
+  while (y[j] - y[from] > t) ++from;
+  return from;
+}
+
+/// How many pairs are at most t apart.
+std::int64_t count_within(const Sorted& sets, float t) {
+  std::size_t pairs = 0;
   for (const std::vector<float>& y : sets)
-    for (std::size_t i = 0, j = 0; j < y.size(); ++j) {
-      while (y[j] - y[i] > t) ++i;
-      pairs += static_cast<std::int64_t>(j - i);
-      largest = std::max(largest, y[j] - y[i]);
+    for (std::size_t i = 0, j = 0; j < y.size(); ++j) pairs += j - (i = first_within(y, j, t, i));
+  return static_cast<std::int64_t>(pairs);
+}
+
+/// The distances in (low, high].
+std::vector<float> distances_within(const Sorted& sets, float low, float high) {
+  std::vector<float> distances;
+  for (const std::vector<float>& y : sets)
+    for (std::size_t far = 0, near = 0, j = 0; j < y.size(); ++j) {
+      far = first_within(y, j, high, far), near = first_within(y, j, low, near);
+      for (std::size_t i = far; i < near; ++i) distances.push_back(y[j] - y[i]);
     }
-  return {pairs, largest};
+  return distances;
+}
+
+/// The distance that is the wanted-th smallest, counted from 1, of those above 0, of which there are so many up to the longest.
+float select_distance(const Sorted& sets, std::int64_t wanted, std::int64_t ties, std::int64_t pairs, float longest) {
+  constexpr std::int64_t few = 2048;  // distances are listed and not only counted
+  // Bisection over the floats, which are ordered like their bits.
+  std::uint32_t low = 0, high = std::bit_cast<std::uint32_t>(longest);
+  std::int64_t below = ties, within = pairs;
+  while (within - below > few && high - low > 1) {
+    const std::uint32_t middle = low + (high - low) / 2;
+    const std::int64_t count = count_within(sets, std::bit_cast<float>(middle));
+    if (count - ties < wanted)
+      low = middle, below = count;
+    else
+      high = middle, within = count;
+  }
+  std::vector<float> left = distances_within(sets, std::bit_cast<float>(low), std::bit_cast<float>(high));
+  const auto place = left.begin() + (wanted - (below - ties) - 1);
+  std::ranges::nth_element(left, place);
+  return *place;
 }
 
 }  // namespace
@@ -56,21 +88,17 @@ Masks balanced_masks(std::size_t count, std::size_t neurons, double share, std::
 double median_distance(std::span<const std::span<const float>> sets) {
   Sorted sorted;
   std::int64_t pairs = 0;
+  float longest = 0;
   for (const std::span<const float> set : sets) {
     if (!std::ranges::all_of(set, [](float y) { return std::isfinite(y); })) return std::numeric_limits<double>::quiet_NaN();
     sorted.emplace_back(set.begin(), set.end());
     std::ranges::sort(sorted.back());
     pairs += static_cast<std::int64_t>(set.size() * (set.size() - 1) / 2);
+    longest = std::max(longest, sorted.back().back() - sorted.back().front());
   }
-  const std::int64_t ties = pairs_within(sorted, 0).first, wanted = ties + (pairs - ties + 1) / 2;
+  const std::int64_t ties = count_within(sorted, 0);
   if (ties == pairs) return 1;
-  // Bisection over the floats, which are ordered like their bits: the least t that has enough pairs within it.
-  std::uint32_t low = 0, high = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::max());
-  while (high - low > 1) {
-    const std::uint32_t middle = low + (high - low) / 2;
-    (pairs_within(sorted, std::bit_cast<float>(middle)).first < wanted ? low : high) = middle;
-  }
-  return double{pairs_within(sorted, std::bit_cast<float>(high)).second};
+  return double{select_distance(sorted, (pairs - ties + 1) / 2, ties, pairs, longest)};
 }
 
 void OutputKernel::add(std::span<const float> y, std::span<const double> widths) {

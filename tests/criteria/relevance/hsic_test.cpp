@@ -80,7 +80,7 @@ TEST_CASE("a design is balanced, and a neuron's column does not depend on the ot
 }
 
 TEST_CASE("the median of positive distances, by sorting them all") {
-  for (const std::size_t n : {2U, 3U, 10U, 61U}) {
+  for (const std::size_t n : {2U, 3U, 10U, 61U, 200U}) {
     const std::vector<float> a = random_outputs(n, 1);
     std::vector<float> b = random_outputs(n + 4, 2);
     for (std::size_t i = 0; i < n; i += 2) b[i] = 0.25F;  // ties
