@@ -11,7 +11,7 @@ namespace safer::kernels {
 struct Isa {
   const KernelTable<float>* table;
   bool (*runs_here)();  // processor and operating system support it
-  bool proven;          // its tests were run on such a machine; unproven ones are never chosen unless forced
+  bool proven;          // its tests were run on such a machine or an emulation; unproven ones are never chosen unless forced
 };
 
 /// All of this build, best first. The last one always runs.
