@@ -41,21 +41,23 @@ safer_dependency(xsimd TARGET xsimd REPOSITORY https://github.com/xtensor-stack/
 set_target_properties(xsimd PROPERTIES INTERFACE_LINK_LIBRARIES "")
 # fmt stands in our public headers, so it is installed with us where it was fetched.
 safer_dependency(fmt TARGET fmt::fmt-header-only REPOSITORY https://github.com/fmtlib/fmt.git TAG 9.1.0 OPTIONS FMT_INSTALL=ON)
-safer_dependency(nlohmann_json TARGET nlohmann_json::nlohmann_json REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.2
-                 OPTIONS JSON_BuildTests=OFF)
-safer_dependency(cxxopts TARGET cxxopts::cxxopts REPOSITORY https://github.com/jarro2783/cxxopts.git TAG v3.1.1
-                 OPTIONS CXXOPTS_BUILD_EXAMPLES=OFF CXXOPTS_BUILD_TESTS=OFF CXXOPTS_ENABLE_INSTALL=OFF)
-# SQLite comes with CMake's own find module; elsewhere as its authors' single C file.
-find_package(SQLite3 QUIET)
-if(NOT TARGET SQLite::SQLite3)
-  message(STATUS "SQLite3: not installed, fetching 3.40.1 from https://www.sqlite.org")
-  enable_language(C)
-  FetchContent_Declare(sqlite URL https://www.sqlite.org/2022/sqlite-amalgamation-3400100.zip)
-  FetchContent_MakeAvailable(sqlite)
-  add_library(safer_sqlite STATIC ${sqlite_SOURCE_DIR}/sqlite3.c)
-  target_include_directories(safer_sqlite SYSTEM PUBLIC ${sqlite_SOURCE_DIR})
-  target_link_libraries(safer_sqlite PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
-  add_library(SQLite::SQLite3 ALIAS safer_sqlite)
+if(NOT SAFER_ENGINE_ONLY)
+  safer_dependency(nlohmann_json TARGET nlohmann_json::nlohmann_json REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.2
+                   OPTIONS JSON_BuildTests=OFF)
+  safer_dependency(cxxopts TARGET cxxopts::cxxopts REPOSITORY https://github.com/jarro2783/cxxopts.git TAG v3.1.1
+                   OPTIONS CXXOPTS_BUILD_EXAMPLES=OFF CXXOPTS_BUILD_TESTS=OFF CXXOPTS_ENABLE_INSTALL=OFF)
+  # SQLite comes with CMake's own find module; elsewhere as its authors' single C file.
+  find_package(SQLite3 QUIET)
+  if(NOT TARGET SQLite::SQLite3)
+    message(STATUS "SQLite3: not installed, fetching 3.40.1 from https://www.sqlite.org")
+    enable_language(C)
+    FetchContent_Declare(sqlite URL https://www.sqlite.org/2022/sqlite-amalgamation-3400100.zip)
+    FetchContent_MakeAvailable(sqlite)
+    add_library(safer_sqlite STATIC ${sqlite_SOURCE_DIR}/sqlite3.c)
+    target_include_directories(safer_sqlite SYSTEM PUBLIC ${sqlite_SOURCE_DIR})
+    target_link_libraries(safer_sqlite PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+    add_library(SQLite::SQLite3 ALIAS safer_sqlite)
+  endif()
 endif()
 if(SAFER_BUILD_TESTS)
   safer_dependency(doctest TARGET doctest::doctest REPOSITORY https://github.com/doctest/doctest.git TAG v2.4.9

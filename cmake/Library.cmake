@@ -11,8 +11,9 @@ if(SAFER_SANITIZE)
 endif()
 
 # safer_library(NAME [LINK public dependencies...] [PRIVATE header-only dependencies...])
-# One static library from the sources of the current folder (but not of folders in it with a CMakeLists.txt of their own), called safer_NAME here and safer::NAME outside. Private dependencies are
-# needed to build it, not to link it: an installed library does not ask for them.
+# One static library from the sources of the current folder (but not of folders in it with a CMakeLists.txt of their own), called
+# safer_NAME here and safer::NAME outside. Private dependencies are needed to build it, not to link it: an installed library does not
+# ask for them.
 function(safer_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK;PRIVATE")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
