@@ -106,6 +106,24 @@ struct BatchNorm {
   T epsilon = 0;
 };
 
+/// Sizes of multi-head attention, d and e being the widths of one head:
+///   q: [sequences, queries, heads d]   k: [sequences, keys, heads d]   v: [sequences, keys, heads e]   y: as q, of v's width
+/// Head h has the columns h d .. of q and k, h e .. of v and y. Causal: query i sees the keys 0 .. i.
+struct Attention {
+  std::int64_t sequences = 0, heads = 1, queries = 0, keys = 0, d = 1, e = 1;
+  double scale = 1;
+  bool causal = false;
+};
+
+/// What the gradient of attention reads and makes. y is read for dq and dk only, and so is v; nullptr: a gradient that is not
+/// wanted. dq, dk and dv may be one array when those after the first accumulate.
+template <class T>
+struct AttentionGradient {
+  const T *dy = nullptr, *y = nullptr, *q = nullptr, *k = nullptr, *v = nullptr;
+  T *dq = nullptr, *dk = nullptr, *dv = nullptr;
+  bool accumulate_q = false, accumulate_k = false, accumulate_v = false;
+};
+
 /// One step of Adam (Kingma & Ba 2015, algorithm 1) with the bias corrections folded into two factors:
 /// m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w -= rate * m / (sqrt(v) * root + epsilon)
 template <class T>
@@ -161,6 +179,8 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
 ///   layer_norm     y = gamma (x - mean) / sqrt(variance + epsilon) + beta over rows of n; gamma, beta: [n] or nullptr (1, 0)
 ///   layer_norm_gradient         dx (+)= ...
 ///   layer_norm_shared_gradient  dgamma[n] (+)= sum over rows of dy xhat, dbeta[n] (+)= sum over rows of dy; either may be nullptr
+///   attention      y = softmax(scale q k^T) v by head; 0 without keys, NaN where all scores of a query are -infinity
+///   attention_gradient  dq, dk, dv (+)= ...
 #define SAFER_KERNELS(X)                                                                                                  \
   X(gemm, void(const Gemm<T>& gemm))                                                                                      \
   X(packed_b_size, std::int64_t(std::int64_t k, std::int64_t n))                                                          \
@@ -194,7 +214,9 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
     void(T * dx, const T* dy, const T* x, const T* gamma, std::int64_t rows, std::int64_t n, T epsilon, bool accumulate)) \
   X(layer_norm_shared_gradient,                                                                                           \
     void(T * dgamma, T * dbeta, const T* dy, const T* x, std::int64_t rows, std::int64_t n, T epsilon, bool accumulate))  \
-  X(adam, void(T * w, T * m, T * v, const T* g, std::int64_t n, const AdamStep<T>& step))
+  X(adam, void(T * w, T * m, T * v, const T* g, std::int64_t n, const AdamStep<T>& step))                                 \
+  X(attention, void(const Attention& attention, T* y, const T* q, const T* k, const T* v))                                \
+  X(attention_gradient, void(const Attention& attention, const AttentionGradient<T>& gradient))
 
 template <class T>
 struct KernelTable {

@@ -1,19 +1,16 @@
 #include "engine/ops/attention.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "engine/error.h"
 #include "engine/ops/checks.h"
-#include "engine/parallel.h"
 
 namespace safer {
 namespace {
 
 /// For each sequence and head, with P = softmax(scale q k^T):
 ///   y = P v;   dv = P^T dy,   dS = scale P (dP - rowsum(P dP)) with dP = dy v^T,   dq = dS k,   dk = dS^T q
-/// The reverse sweep computes P again: nothing of the size Tq x Tk is kept.
+/// Both directions go by tiles: nothing of the size Tq x Tk is ever in memory, and the reverse sweep computes P again.
 class Attention final : public OpOf<Attention> {
  public:
   static constexpr std::string_view op_name = "attention";
@@ -45,137 +42,44 @@ class Attention final : public OpOf<Attention> {
     return {{q[0], q[1], v[2]}, in[0].batch_axis, DType::f32};
   }
   bool gradient_reads_input(int wanted, int input) const override { return wanted != 2 || input != 2; }
-  bool gradient_reads_output(int) const override { return false; }
-  std::int64_t scratch(std::span<const Shape> in, const Shape&) const override { return slots(in[0]) * 2 * in[0][1] * in[1][1]; }
+  bool gradient_reads_output(int wanted) const override { return wanted != 2; }
   std::int64_t multiply_adds(std::span<const Shape> in, const Shape& out) const override {
     return in[0].size() * in[1][1] + out.size() * in[1][1];
   }
 
   template <class T>
   void compute(const Run<T>& run) const {
-    const std::int64_t Tq = run.shape(0)[1], Tk = run.shape(1)[1];
-    each_head(run, 1, [&](const Head<T>& head, T* P) {
-      probabilities(run, head, P);
-      kernels::Gemm<T> gemm{.m = Tq, .n = head.e, .k = Tk, .a = P, .a_row = Tk, .b = run.in(2) + head.v, .b_row = run.shape(2)[2]};
-      gemm.c = run.out() + head.y, gemm.c_row = run.out_shape()[2];
-      run.kernels().gemm(gemm);
-    });
+    run.kernels().attention(sizes(run), run.out(), run.in(0), run.in(1), run.in(2));
   }
 
   template <class T>
   void differentiate(const Run<T>& run) const {
-    const std::int64_t Tq = run.shape(0)[1], Tk = run.shape(1)[1], d = run.shape(0)[2], e = run.shape(2)[2];
-    const kernels::KernelTable<T>& table = run.kernels();
-    each_head(run, 3, [&](const Head<T>& head, T* P) {
-      T* dS = P + Tq * Tk;
-      const T* dy = run.out_grad() + head.y;
-      probabilities(run, head, P);
-      if (run.grad(0) || run.grad(1)) {
-        table.gemm({.m = Tq,
-                    .n = Tk,
-                    .k = head.e,
-                    .a = dy,
-                    .a_row = e,
-                    .b = run.in(2) + head.v,
-                    .b_row = 1,
-                    .b_col = e,
-                    .c = dS,
-                    .c_row = Tk});
-        table.softmax_gradient(dS, dS, P, {.outer = Tq, .n = Tk}, false);
-        table.axpy(dS, head.scale, dS, Tq * Tk, false);
-      }
-      if (T* dq = run.grad(0))
-        table.gemm({.m = Tq,
-                    .n = head.d,
-                    .k = Tk,
-                    .a = dS,
-                    .a_row = Tk,
-                    .b = run.in(1) + head.k,
-                    .b_row = d,
-                    .c = dq + head.q,
-                    .c_row = d,
-                    .accumulate = run.accumulate(0)});
-      if (T* dk = run.grad(1))
-        table.gemm({.m = Tk,
-                    .n = head.d,
-                    .k = Tq,
-                    .a = dS,
-                    .a_row = 1,
-                    .a_col = Tk,
-                    .b = run.in(0) + head.q,
-                    .b_row = d,
-                    .c = dk + head.k,
-                    .c_row = d,
-                    .accumulate = run.accumulate(1)});
-      if (T* dv = run.grad(2))
-        table.gemm({.m = Tk,
-                    .n = head.e,
-                    .k = Tq,
-                    .a = P,
-                    .a_row = 1,
-                    .a_col = Tk,
-                    .b = dy,
-                    .b_row = e,
-                    .c = dv + head.v,
-                    .c_row = e,
-                    .accumulate = run.accumulate(2)});
-    });
+    run.kernels().attention_gradient(sizes(run), {.dy = run.out_grad(),
+                                                  .y = run.out(),
+                                                  .q = run.in(0),
+                                                  .k = run.in(1),
+                                                  .v = run.in(2),
+                                                  .dq = run.grad(0),
+                                                  .dk = run.grad(1),
+                                                  .dv = run.grad(2),
+                                                  .accumulate_q = run.accumulate(0),
+                                                  .accumulate_k = run.accumulate(1),
+                                                  .accumulate_v = run.accumulate(2)});
   }
 
  private:
-  /// Where one head of one sequence starts in each array, and its widths.
   template <class T>
-  struct Head {
-    std::int64_t q, k, v, y;
-    std::int64_t d, e;
-    T scale;
-  };
-
-  /// Score matrices in memory at a time. It bounds the threads that can be busy, not the result.
-  std::int64_t slots(const Shape& q) const { return std::min<std::int64_t>(q[0] * options_.heads, 32); }
-
-  /// f(head, scratch of two score matrices) for every head of every sequence; `products`: how many of Tq x Tk x d, made of
-  /// vector operations.
-  template <class T, class F>
-  void each_head(const Run<T>& run, std::int64_t products, const F& f) const {
+  kernels::Attention sizes(const Run<T>& run) const {
     const Shape &q = run.shape(0), &k = run.shape(1), &v = run.shape(2);
-    const std::int64_t heads = options_.heads, items = q[0] * heads, workers = slots(q);
-    const std::int64_t d = q[2] / heads, e = v[2] / heads;
-    const double scale = options_.scale == 0 ? 1 / std::sqrt(static_cast<double>(d)) : options_.scale;
-    parallel_for(workers, products * q.size() * k[1] / 8, [&](std::int64_t worker) {
-      T* scratch = run.scratch() + worker * 2 * q[1] * k[1];
-      for (std::int64_t item = worker; item < items; item += workers) {
-        const std::int64_t n = item / heads, h = item % heads;
-        f({.q = n * q[1] * q[2] + h * d,
-           .k = n * k[1] * k[2] + h * d,
-           .v = n * v[1] * v[2] + h * e,
-           .y = n * q[1] * v[2] + h * e,
-           .d = d,
-           .e = e,
-           .scale = static_cast<T>(scale)},
-          scratch);
-      }
-    });
-  }
-
-  template <class T>
-  void probabilities(const Run<T>& run, const Head<T>& head, T* P) const {
-    const std::int64_t Tq = run.shape(0)[1], Tk = run.shape(1)[1], d = run.shape(0)[2];
-    const kernels::KernelTable<T>& table = run.kernels();
-    table.gemm({.m = Tq,
-                .n = Tk,
-                .k = head.d,
-                .a = run.in(0) + head.q,
-                .a_row = d,
-                .b = run.in(1) + head.k,
-                .b_row = 1,
-                .b_col = d,
-                .c = P,
-                .c_row = Tk});
-    table.axpy(P, head.scale, P, Tq * Tk, false);
-    if (options_.causal)
-      for (std::int64_t i = 0; i < Tq; ++i) std::fill(P + i * Tk + i + 1, P + (i + 1) * Tk, -std::numeric_limits<T>::infinity());
-    table.softmax(P, P, {.outer = Tq, .n = Tk});
+    const std::int64_t d = q[2] / options_.heads;
+    return {.sequences = q[0],
+            .heads = options_.heads,
+            .queries = q[1],
+            .keys = k[1],
+            .d = d,
+            .e = v[2] / options_.heads,
+            .scale = options_.scale == 0 ? 1 / std::sqrt(static_cast<double>(d)) : options_.scale,
+            .causal = options_.causal};
   }
 
   AttentionOptions options_;

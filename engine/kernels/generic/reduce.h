@@ -31,13 +31,13 @@ constexpr std::size_t column_vectors = 4;
 template <std::size_t vectors, class Access, class Term, class Finish>
 [[gnu::always_inline]] inline void sum_columns(std::int64_t n, std::int64_t v, const Access& at, const Term& term,
                                                const Finish& finish) {
-  constexpr std::int64_t rows_at_once = 128;
+  constexpr std::int64_t rows_added_up = 128;
   Batch all[vectors];
   unroll<vectors>([&](auto c) { all[c] = Batch(0.f); });
-  for (std::int64_t begin = 0; begin < n; begin += rows_at_once) {
+  for (std::int64_t begin = 0; begin < n; begin += rows_added_up) {
     Batch acc[vectors];
     unroll<vectors>([&](auto c) { acc[c] = Batch(0.f); });
-    const std::int64_t end = std::min(n, begin + rows_at_once);
+    const std::int64_t end = std::min(n, begin + rows_added_up);
     for (std::int64_t k = begin; k < end; ++k) unroll<vectors>([&](auto c) { acc[c] += term(k, v + c * lanes, at); });
     unroll<vectors>([&](auto c) { all[c] += acc[c]; });
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/kernels/generic/attention_gradient.h"
 #include "engine/kernels/generic/batch_norm.h"
 #include "engine/kernels/generic/conv.h"
 #include "engine/kernels/generic/elementwise.h"

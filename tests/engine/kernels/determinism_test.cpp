@@ -91,6 +91,14 @@ std::vector<Call> calls() {
   into([](auto& t, float* to, const float* x, const float* y) {
     t.layer_norm_shared_gradient(to, to + 600, x, y, 1000, 600, 1e-5f, true);
   });
+  static constexpr Attention long_sequences{
+      .sequences = 2, .heads = 3, .queries = 300, .keys = 400, .d = 16, .e = 24, .scale = 0.25};
+  into([](auto& t, float* to, const float* x, const float* y) { t.attention(long_sequences, to, x, y, y + 50000); });
+  into([](auto& t, float* to, const float* x, const float* y) {
+    const AttentionGradient<float> gradient{
+        .dy = x + 100000, .y = y, .q = x, .k = y + 50000, .v = y + 100000, .dq = to, .dk = to + 50000, .dv = to + 100000};
+    t.attention_gradient(long_sequences, gradient);
+  });
   into([](auto& t, float* to, const float* x, const float*) {
     AdamStep<float> step{0.01f, 1.5f, 0.9f, 0.999f, 1e-8f};
     Floats m = before, v(n, 0.5f);

@@ -6,6 +6,8 @@
 #include "engine/ops/elementwise.h"
 #include "engine/ops/matmul.h"
 #include "engine/ops/shape_ops.h"
+#include "engine/tape/batch_gradient.h"
+#include "tests/allocation_counter.h"
 #include "tests/engine/ops/op_case.h"
 
 namespace safer::test {
@@ -96,7 +98,7 @@ TEST_CASE("attention: the same as its steps one by one") {
   CHECK_MESSAGE(deviation.ratio <= 1, deviation.where);
 }
 
-TEST_CASE("attention: more heads than there are places for scores") {
+TEST_CASE("attention: many sequences give what each gives alone") {
   constexpr std::int64_t batch = 37;
   const Recorded recorded({.op = "attention", .label = "", .record = [](Recording& in) {
                              const Var q = in.input("q", {1, 2, 6}), k = in.input("k", {1, 3, 6});
@@ -113,6 +115,26 @@ TEST_CASE("attention: more heads than there are places for scores") {
     for (const auto& [id, gradient] : alone.gradients)
       CHECK(sample_of<double>(recorded.tape.node(id).type, whole.gradients.at(id), batch, s) == gradient);
   }
+}
+
+TEST_CASE("attention: the scores are never in memory as a whole") {
+  if (!AllocationCounter::works) {
+    MESSAGE("not tested, allocations cannot be counted in this build");
+    return;
+  }
+  constexpr std::int64_t tokens = 4000;
+  Tape tape;
+  Recording in(tape, Stand::plain);
+  const Var x = in.input("x", {1, tokens, 2});
+  const Var y = attention(x, x, x);
+  const Data data = in.draw(1, Mode::inference);
+  const AllocationCounter counter;
+  Runner<float> runner(tape, {.outputs = {y.id()}, .root = y.id(), .gradients = {x.id()}}, data);
+  runner.replay();
+  BatchGradient<float> none(*tape.parameters());
+  runner.workspace.reverse(none);
+  const std::int64_t peak = counter.peak_bytes();
+  CHECK(peak < tokens * tokens * std::int64_t(sizeof(float)) / 20);
 }
 
 TEST_CASE("attention: shapes that do not fit are refused") {
