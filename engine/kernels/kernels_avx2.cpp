@@ -15,6 +15,8 @@ using Doubles = xsimd::batch<double, Arch>;
 constexpr TileShape tile_shape{.rows = 6, .vectors = 2, .tall_rows = 12};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
+inline Batch quotient(Batch a, Batch b) { return a / b; }
+inline Batch square_root(Batch v) { return xsimd::sqrt(v); }
 
 inline Doubles widen(const float* from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
 

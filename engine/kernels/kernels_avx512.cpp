@@ -15,6 +15,8 @@ using Doubles = xsimd::batch<double, Arch>;
 constexpr TileShape tile_shape{.rows = 14, .vectors = 2, .tall_rows = 16};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
+inline Batch quotient(Batch a, Batch b) { return a / b; }
+inline Batch square_root(Batch v) { return xsimd::sqrt(v); }
 
 inline Doubles widen(const float* from) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
 

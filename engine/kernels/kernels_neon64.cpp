@@ -15,6 +15,8 @@ using Doubles = xsimd::batch<double, Arch>;
 constexpr TileShape tile_shape{.rows = 8, .vectors = 3, .tall_rows = 12};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return vfmaq_f32(c, a, b); }
+inline Batch quotient(Batch a, Batch b) { return vdivq_f32(a, b); }
+inline Batch square_root(Batch v) { return vsqrtq_f32(v); }
 
 inline Doubles widen(const float* from) { return vcvt_f64_f32(vld1_f32(from)); }
 

@@ -15,6 +15,8 @@ using Doubles = xsimd::batch<double, Arch>;
 constexpr TileShape tile_shape{.rows = 4, .vectors = 3, .tall_rows = 8};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return a * b + c; }
+inline Batch quotient(Batch a, Batch b) { return a / b; }
+inline Batch square_root(Batch v) { return xsimd::sqrt(v); }
 
 inline Doubles widen(const float* from) {
   return _mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));

@@ -153,7 +153,7 @@ inline void attend(const Attention& a, const AttentionHead& h, T* y, const T* q,
   });
   for (std::int64_t r = 0; r < m; ++r)
     each(0, a.e, [&](std::int64_t c, auto at) {
-      at.store(y + r * h.v_row + c, a.keys > 0 ? at.load(y + r * h.v_row + c) / Batch(rows.total[r]) : Batch(0.f));
+      at.store(y + r * h.v_row + c, a.keys > 0 ? quotient(at.load(y + r * h.v_row + c), Batch(rows.total[r])) : Batch(0.f));
     });
 }
 

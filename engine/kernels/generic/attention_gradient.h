@@ -43,7 +43,7 @@ inline void finish_tile(const HeadGradient& x, const ScoreTile& t, const Attenti
     float *p = work.s + r * t.n, *ds = work.ds + r * t.n;
     const Batch total(rows.total[r]), scale(float(x.a.scale)), mean(x.of_scores() ? dot(x.g.dy + row, x.g.y + row, x.a.e) : 0.f);
     each(0, n, [&](std::int64_t c, auto at) {
-      const Batch pc = at.load(p + c) / total;
+      const Batch pc = quotient(at.load(p + c), total);
       at.store(p + c, pc);
       if (x.of_scores()) at.store(ds + c, scale * pc * (at.load(ds + c) - mean));
     });

@@ -30,7 +30,7 @@ template <Unary f>
   if constexpr (f == Unary::exp) return exp(x);
   if constexpr (f == Unary::erf) return erf(x);
   if constexpr (f == Unary::square) return x * x;
-  if constexpr (f == Unary::sqrt) return xsimd::sqrt(x);
+  if constexpr (f == Unary::sqrt) return square_root(x);
 }
 
 inline Batch gelu_tanh_slope(Batch x) {
@@ -60,7 +60,7 @@ template <Unary f>
   if constexpr (f == Unary::exp) return y;
   if constexpr (f == Unary::erf) return exp(-x * x) * Batch(1.12837917f);
   if constexpr (f == Unary::square) return x + x;
-  if constexpr (f == Unary::sqrt) return Batch(0.5f) / y;
+  if constexpr (f == Unary::sqrt) return quotient(Batch(0.5f), y);
 }
 
 constexpr std::int64_t cost(Unary f) {
@@ -94,7 +94,7 @@ template <Binary f>
   if constexpr (f == Binary::add) return a + b;
   if constexpr (f == Binary::sub) return a - b;
   if constexpr (f == Binary::mul) return a * b;
-  if constexpr (f == Binary::div) return a / b;
+  if constexpr (f == Binary::div) return quotient(a, b);
 }
 
 template <Binary f>
@@ -119,7 +119,7 @@ inline void adam(T* w, T* m, T* v, const T* g, std::int64_t n, const AdamStep<T>
     const Batch mi = mul_add(beta1, at.load(m + i), rest1 * gi), vi = mul_add(beta2, at.load(v + i), rest2 * gi * gi);
     at.store(m + i, mi);
     at.store(v + i, vi);
-    at.store(w + i, at.load(w + i) - rate * mi / mul_add(xsimd::sqrt(vi), root, epsilon));
+    at.store(w + i, at.load(w + i) - quotient(rate * mi, mul_add(square_root(vi), root, epsilon)));
   });
 }
 

@@ -8,6 +8,7 @@
 //   Arch, Batch             the instruction set and its vector of floats
 //   tile_shape              the register tile of gemm
 //   mul_add(a, b, c)        a b + c, fused where the processor can
+//   quotient(a, b), square_root(v)   correctly rounded, as the processor does it; for ARM xsimd 8.1 only approximates them
 //   Doubles, widen(from)    its vector of doubles; half a Batch of floats as doubles
 //   Mask, first(count)      the first `count` lanes, 0 <= count < lanes;   load(from, mask): 0 elsewhere; store(to, v, mask);
 //   keep(v, mask) load_quads(from, stride)  four floats at a time: from[0..3], from[stride ..], from[2 stride ..], ...

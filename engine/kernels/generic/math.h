@@ -48,7 +48,7 @@ inline Batch tanh(Batch x) {
   const Batch z = x * x;
   const Batch p = polynomial(z, 1.f, 0.1368152367f, 3.870317523e-3f, 2.804604190e-5f, 3.067154834e-8f, -1.226200826e-11f);
   const Batch q = polynomial(z, 1.f, 0.4701485616f, 2.725318782e-2f, 3.942083589e-4f, 1.289978843e-6f);
-  return saturate(x, limit, clamp(x * p / q, 1));
+  return saturate(x, limit, clamp(quotient(x * p, q), 1));
 }
 
 /// As tanh.
@@ -58,13 +58,13 @@ inline Batch erf(Batch x) {
   const Batch z = x * x;
   const Batch p = polynomial(z, 1.128379167f, 0.1909898048f, 5.280086943e-2f, 3.783725165e-3f, 2.840684075e-4f, 2.029467425e-6f);
   const Batch q = polynomial(z, 1.f, 0.5025932074f, 0.1143273444f, 1.500662180e-2f, 1.164646316e-3f, 3.783592772e-5f);
-  return saturate(x, limit, clamp(x * p / q, 1));
+  return saturate(x, limit, clamp(quotient(x * p, q), 1));
 }
 
 /// 1 / (1 + exp(-x)), with an exp that cannot overflow.
 inline Batch sigmoid(Batch x) {
   const Batch e = exp(-xsimd::abs(x));
-  return xsimd::select(x < Batch(0.f), e, Batch(1.f)) / (e + Batch(1.f));
+  return quotient(xsimd::select(x < Batch(0.f), e, Batch(1.f)), e + Batch(1.f));
 }
 
 }  // namespace

@@ -195,7 +195,7 @@ inline void average_pool(const Pool& pool, T* y, const T* x) {
         down(pool, i, row + pool.columns.before, x + plane * in_pixels(pool), Plus{});
         along(padded, to, row, Plus{});
         const Batch height(counted_taps(pool.rows, i, pool.counts_padding, pool.bottom));
-        each(0, out, [=](std::int64_t j, auto at) { at.store(to + j, at.load(to + j) / (height * at.load(counts + j))); });
+        each(0, out, [=](std::int64_t j, auto at) { at.store(to + j, quotient(at.load(to + j), height * at.load(counts + j))); });
       }
   });
 }
@@ -208,7 +208,7 @@ inline void spread_average(const Pool& pool, const PaddedRow& padded, std::int64
   const Batch height(counted_taps(pool.rows, i, pool.counts_padding, pool.bottom));
   for (std::int64_t t = 0; t < columns.taps; ++t)
     each(0, columns.out, [=, to = runs + padded.tap(t)](std::int64_t j, auto at) {
-      put(at, to + j, at.load(dy + j) / (height * at.load(counts + j)), true);
+      put(at, to + j, quotient(at.load(dy + j), height * at.load(counts + j)), true);
     });
   if (columns.stride > 1) padded.runs.weave(row, runs, padded.reach);
   const Taps rows = taps_inside(pool.rows, i);

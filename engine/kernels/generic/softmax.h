@@ -75,7 +75,7 @@ inline void normalise(T* y, const T* x, Axes axes, const Finish& finish) {
 }
 
 inline void softmax(T* y, const T* x, Axes axes) {
-  normalise(y, x, axes, [](Batch v, const RowSum& row) { return exp(v - row.most) / row.total; });
+  normalise(y, x, axes, [](Batch v, const RowSum& row) { return quotient(exp(v - row.most), row.total); });
 }
 
 inline void log_softmax(T* y, const T* x, Axes axes) {

@@ -125,6 +125,20 @@ void check_binary_of(const KernelTable<float>& table, Binary f, std::int64_t n, 
   CHECK(y.intact());
 }
 
+/// Every pair of special numbers: the nearest float to the true result.
+void check_binary_extremes(const KernelTable<float>& table, Binary f) {
+  const Floats a = special_floats();
+  const Doubles wide = widened(a);
+  for (std::int64_t j = 0; j < a.size(); ++j) {
+    Floats y(a.size());
+    Doubles want(a.size());
+    reference_table.binary[int(f)](want.data(), wide.data(), 1, wide.data() + j, 0, a.size(), 1, false);
+    table.binary[int(f)](y.data(), a.data(), 1, a.data() + j, 0, a.size(), 1, false);
+    const std::string what = fmt::format("binary {} with {}", binary_names[int(f)], a[j]);
+    for (std::int64_t i = 0; i < a.size(); ++i) check_close(y[i], want[i], eps / 2 * std::abs(want[i]) + 1e-45, what, i);
+  }
+}
+
 }  // namespace
 
 void check_unary(const KernelTable<float>& table) {
@@ -140,6 +154,7 @@ void check_unary_gradient(const KernelTable<float>& table) {
 }
 
 void check_binary(const KernelTable<float>& table) {
+  for (int f = 0; f < binary_count; ++f) check_binary_extremes(table, Binary(f));
   for (int f = 0; f < binary_count; ++f)
     for (const std::int64_t n : sizes())
       for (const std::int64_t a_step : {0, 1})

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "criteria/testbed/database/score.h"
 #include "engine/error.h"
@@ -104,6 +106,8 @@ TEST_CASE("testbed: an exception ends the work on all threads and reaches the ca
   CHECK_THROWS_WITH_AS(each_in_parallel(1000,
                                         [&](std::int64_t i) {
                                           if (i == 3) throw Error("task {}", i);
+                                          // The others of a second's work must still be there when the exception is noticed.
+                                          std::this_thread::sleep_for(std::chrono::milliseconds(1));
                                           ++done;
                                         }),
                        "task 3", Error);
