@@ -30,6 +30,7 @@ Padding same_padding(Var x, std::int64_t taps, std::int64_t stride);
 
 /// Over the channels of x: [N, C, H, W].   name.weight, name.bias, name.running_mean, name.running_var: [C]
 Var batch_norm_layer(Var x, std::string_view name, double epsilon = 1e-5);
+constexpr double keras_epsilon = 1e-3;  // of the batch norms that Keras makes, where PyTorch's add 1e-5
 
 /// Over the last axis.   name.weight, name.bias: [its size]
 Var layer_norm_layer(Var x, std::string_view name, double epsilon = 1e-5);

@@ -10,11 +10,9 @@
 namespace safer {
 namespace {
 
-constexpr double epsilon = 1e-3;
-
 Var unit(Var x, const std::string& name, ConvLayer conv) {
   conv.padding = same_padding(x, conv.taps, conv.stride);
-  return relu6(batch_norm_layer(conv_layer(x, name, conv), name + "_bn", epsilon));
+  return relu6(batch_norm_layer(conv_layer(x, name, conv), name + "_bn", keras_epsilon));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace safer {
 namespace {
 
-constexpr std::int64_t classes = 1000, expansion = 4;  // of a bottleneck's last convolution
+constexpr std::int64_t imagenet_classes = 1000, expansion = 4;  // of a bottleneck's last convolution
 
 /// A 1x1 convolution where the shape changes.
 Var shortcut(Var x, std::int64_t out, std::int64_t stride) {
@@ -45,7 +45,7 @@ Var resnet(Var x, const ResnetOptions& options) {
       const std::int64_t stride = group > 0 && i == 0 ? 2 : 1;
       h = options.bottleneck ? bottleneck_block(h, width, stride) : basic_block(h, width, stride);
     }
-  return linear_layer(flatten(global_average_pool(h)), "fc", classes);
+  return linear_layer(flatten(global_average_pool(h)), "fc", imagenet_classes);
 }
 
 }  // namespace safer

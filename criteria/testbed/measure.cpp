@@ -179,7 +179,7 @@ std::vector<std::size_t> Measurer::unsettled() const {
     if (test_.sign(drawn_.means(by_damage[i], options_.ranked_by), drawn_.means(by_damage[i + 1], options_.ranked_by)) <= 0)
       open.insert(open.end(), {by_damage[i], by_damage[i + 1]});
   std::ranges::sort(open);
-  open.erase(std::ranges::unique(open).begin(), open.end());
+  open.erase(std::unique(open.begin(), open.end()), open.end());
   return open;
 }
 

@@ -11,10 +11,10 @@ using kernels::Unary;
 
 /// y = f(x),  dx += dy f'(x)
 template <Unary f>
-class Elementwise final : public OpOf<Elementwise<f>> {
+class UnaryElementwise final : public OpOf<UnaryElementwise<f>> {
  public:
   static constexpr std::string_view op_name = kernels::unary_names[static_cast<int>(f)];
-  explicit Elementwise(double alpha) : alpha_(alpha) {}
+  explicit UnaryElementwise(double alpha) : alpha_(alpha) {}
 
   std::string attributes() const override { return f == Unary::leaky_relu ? fmt::format("slope {}", alpha_) : ""; }
   ValueType infer(std::span<const ValueType> in) const override {
@@ -53,7 +53,7 @@ class Elementwise final : public OpOf<Elementwise<f>> {
 
 template <Unary f>
 Var elementwise(Var x, double alpha = 0) {
-  return x.tape().record(std::make_shared<Elementwise<f>>(alpha), {x});
+  return x.tape().record(std::make_shared<UnaryElementwise<f>>(alpha), {x});
 }
 
 /// y = softmax(x) or its logarithm; the gradients need y only.

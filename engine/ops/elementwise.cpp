@@ -10,7 +10,7 @@ namespace {
 using kernels::Binary;
 
 template <Binary kind>
-class Elementwise final : public OpOf<Elementwise<kind>> {
+class BinaryElementwise final : public OpOf<BinaryElementwise<kind>> {
  public:
   static constexpr std::string_view op_name = kernels::binary_names[static_cast<std::size_t>(kind)];
 
@@ -210,7 +210,7 @@ class Elementwise final : public OpOf<Elementwise<kind>> {
 template <Binary kind>
 Var record(Var a, Var b, std::string_view name) {
   // One op for all: it has no attributes.
-  static const auto op = std::make_shared<const Elementwise<kind>>();
+  static const auto op = std::make_shared<const BinaryElementwise<kind>>();
   return a.tape().record(op, {a, b}, name);
 }
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <span>
 
+#include "engine/tape/subscript.h"
+
 namespace safer {
 namespace {
-
-std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
 
 /// Lists steps in the order of their first ops.
 class StepFinder {

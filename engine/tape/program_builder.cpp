@@ -4,11 +4,9 @@
 #include <numeric>
 
 #include "engine/aligned.h"
+#include "engine/tape/subscript.h"
 
 namespace safer {
-namespace {
-std::size_t at(ValueId id) { return static_cast<std::size_t>(id); }
-}  // namespace
 
 ProgramBuilder::ProgramBuilder(const Tape& tape, const PlanOptions& options, const std::vector<ForwardStep>& steps,
                                const std::vector<bool>& recompute, ValueId resumed, const std::vector<bool>& pinned,

@@ -4,12 +4,10 @@
 #include <cstring>
 
 #include "engine/error.h"
+#include "engine/tape/subscript.h"
 #include "engine/tape/workspace_program.h"
 
 namespace safer {
-namespace {
-std::size_t at(std::int64_t id) { return static_cast<std::size_t>(id); }
-}  // namespace
 
 template <class T>
 Workspace<T>::Workspace(std::shared_ptr<const Plan> plan, const kernels::KernelTable<T>& table)

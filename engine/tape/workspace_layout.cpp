@@ -1,12 +1,10 @@
 #include <algorithm>
 
 #include "engine/random.h"
+#include "engine/tape/subscript.h"
 #include "engine/tape/workspace_program.h"
 
 namespace safer {
-namespace {
-std::size_t at(std::int64_t id) { return static_cast<std::size_t>(id); }
-}  // namespace
 
 /// Resolves one program of a plan to pointers into a workspace.
 template <class T>

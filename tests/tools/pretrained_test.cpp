@@ -79,8 +79,8 @@ TEST_CASE("run, rank: a pretrained network on CIFAR-10") {
   for (const char* name : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"})
     std::filesystem::create_symlink(std::filesystem::absolute(*images / "data_batch_1.bin"), folder / (std::string(name) + ".bin"));
   const std::string weights = (*models / "cifar10_resnet20.safetensors").string(), data = "cifar10:" + folder.path().string();
-  const Outcome ranked =
-      run_safer({"rank", "resnet20", "--weights", weights, "--data", data, "--samples", "8", "--criterion", "all", "--json"});
+  const Outcome ranked = run_safer({"rank", "resnet20", "--weights", weights, "--data", data, "--samples", "4", "--criterion",
+                                    "all", "--steps", "4", "--draws", "2", "--masks", "4", "--json"});
   CAPTURE(ranked.log);
   REQUIRE(ranked.status == 0);
   for (const json& report : json::parse(ranked.out)) {

@@ -53,7 +53,8 @@ void check_output(const KernelTable<float>& table, const Attention& a, const Val
   Doubles want(y.size());
   reference_table.attention(a, want.data(), widened(x.q).data(), widened(x.k).data(), widened(x.v).data());
   table.attention(a, y.data(), x.q.data(), x.k.data(), x.v.data());
-  for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], tolerance, describe(a, what), i);
+  const std::string described = describe(a, what);
+  for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], tolerance, described, i);
   CHECK(y.intact());
 }
 
@@ -125,8 +126,8 @@ void check_gradients(const KernelTable<float>& table, const Attention& a, int wa
   const double magnitude[] = {of_score, of_key * of_score, of_key};
   const char* names[] = {"dq", "dk", "dv"};
   for (std::size_t g = 0; g < 3; ++g) {
-    for (std::int64_t i = 0; i < got[g].size(); ++i)
-      check_close(got[g][i], want[g][i], relative * (magnitude[g] + 1), describe(a, names[g]), i);
+    const std::string what = describe(a, names[g]);
+    for (std::int64_t i = 0; i < got[g].size(); ++i) check_close(got[g][i], want[g][i], relative * (magnitude[g] + 1), what, i);
     CHECK(got[g].intact());
   }
 }

@@ -96,7 +96,8 @@ void check_batch_norm(const KernelTable<float>& table) {
       Doubles want(x.size(), -7);
       reference_table.batch_norm(c.images, want.data(), widened(x).data(), norm.wide);
       table.batch_norm(c.images, y.data(), x.data(), norm.narrow);
-      for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], eps * 16, describe(c, "batch_norm"), i);
+      const std::string what = describe(c, "batch_norm");
+      for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], eps * 16, what, i);
       CHECK(y.intact());
     }
 }
@@ -139,7 +140,8 @@ void check_batch_norm_gradient(const KernelTable<float>& table) {
                                             own_statistics ? wide_slope.data() : nullptr, norm.wide, accumulate);
         table.batch_norm_gradient(c.images, dx.data(), dy.data(), x.data(), own_statistics ? sum.data() : nullptr,
                                   own_statistics ? slope.data() : nullptr, norm.narrow, accumulate);
-        for (std::int64_t i = 0; i < dx.size(); ++i) check_close(dx[i], want[i], eps * 32, describe(c, "batch_norm_gradient"), i);
+        const std::string what = describe(c, "batch_norm_gradient");
+        for (std::int64_t i = 0; i < dx.size(); ++i) check_close(dx[i], want[i], eps * 32, what, i);
         CHECK(dx.intact());
       }
 }

@@ -59,7 +59,8 @@ void check_max_pool(const KernelTable<float>& table) {
       Doubles want(y.size());
       reference_table.max_pool(pool, want.data(), widened(x).data());
       table.max_pool(pool, y.data(), x.data());
-      for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], 0, describe(pool, "max_pool"), i);
+      const std::string what = describe(pool, "max_pool");
+      for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], 0, what, i);
       CHECK(y.intact());
     }
 }
@@ -73,7 +74,8 @@ void check_max_pool_gradient(const KernelTable<float>& table) {
         Doubles want = widened(dx);
         reference_table.max_pool_gradient(pool, want.data(), widened(dy).data(), widened(x).data(), accumulate);
         table.max_pool_gradient(pool, dx.data(), dy.data(), x.data(), accumulate);
-        for (std::int64_t i = 0; i < dx.size(); ++i) check_close(dx[i], want[i], 0, describe(pool, "max_pool_gradient"), i);
+        const std::string what = describe(pool, "max_pool_gradient");
+        for (std::int64_t i = 0; i < dx.size(); ++i) check_close(dx[i], want[i], 0, what, i);
         CHECK(dx.intact());
       }
 }
@@ -86,7 +88,8 @@ void check_average_pool(const KernelTable<float>& table) {
     reference_table.average_pool(pool, want.data(), widened(x).data());
     table.average_pool(pool, y.data(), x.data());
     // Sums of whole numbers are exact; the quotient, at most 4, is rounded once.
-    for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], 2 * eps, describe(pool, "average_pool"), i);
+    const std::string what = describe(pool, "average_pool");
+    for (std::int64_t i = 0; i < y.size(); ++i) check_close(y[i], want[i], 2 * eps, what, i);
     CHECK(y.intact());
   }
 }

@@ -8,12 +8,18 @@
 namespace safer::test {
 namespace {
 
-/// So many samples that loops over them are worth running in parallel.
+// Elements of a value that make loops over it worth running in parallel; sanitizers are content with fewer.
+#ifdef SAFER_SANITIZED
+constexpr std::int64_t many = 1 << 15;
+#else
+constexpr std::int64_t many = 1 << 18;
+#endif
+
 std::int64_t large_batch(const Tape& tape) {
   std::int64_t elements = 1;
   for (const Node& node : tape.nodes())
     if (node.type.batched()) elements = std::max(elements, node.type.shape.size());
-  return std::max<std::int64_t>(3, (1 << 18) / elements);
+  return std::max<std::int64_t>(3, many / elements);
 }
 
 struct Threads {
