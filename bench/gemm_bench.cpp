@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
 #include "bench/kernels_bench.h"
+#include "bench/peers.h"
 #include "engine/parallel.h"
 #include "engine/reference/reference.h"
 
-// Products, Eigen's beside them.
+// Products, other libraries' beside them.
 namespace safer::bench {
 namespace {
 
@@ -42,7 +43,7 @@ struct Operands {
     check_equal(name, c, want, 1e-6 * double(gemm.k));
   }
 
-  std::vector<float> a, b, c, packed;
+  Floats a, b, c, packed;
   Gemm<float> gemm;
 };
 
@@ -63,16 +64,19 @@ void add_product(const KernelTable<float>& table, Product p, Form form, int thre
   });
 }
 
-void add_eigen_product(Product p, const Limits& limits) {
-  const std::string name = fmt::format("gemm/eigen/{}x{}x{}/AB/threads:1", p.m, p.n, p.k);
-  add(name, 1, [=](benchmark::State& state) {
+void add_peer_product(const PeerProduct& peer, Product p, int threads, const Limits& limits) {
+  const std::string name = fmt::format("gemm/{}/{}x{}x{}/AB/threads:{}", peer.name, p.m, p.n, p.k, threads);
+  add(name, threads, [=](benchmark::State& state) {
     Operands x(nullptr, p, Form::plain);
-    const auto run = [&] { eigen_gemm(x.c.data(), x.a.data(), x.b.data(), p.m, p.n, p.k); };
+    const auto run = [&] { peer.run(x.c.data(), x.a.data(), x.b.data(), p.m, p.n, p.k, threads); };
     run();
     x.check(name);
-    measure(state, 1, work(p), limits, run);
+    measure(state, threads, work(p), limits, run);
   });
 }
+
+/// What two threads are measured on as well.
+constexpr Product shared[] = {{512, 512, 512}, {1024, 1024, 1024}, {1000, 64, 64}};
 
 }  // namespace
 
@@ -80,12 +84,15 @@ void add_products(const KernelTable<float>& table, const Limits& limits) {
   for (const Product& p : products)
     for (const Form form : {Form::plain, Form::transposed_b, Form::packed_b, Form::transposed_a})
       add_product(table, p, form, 1, limits);
-  for (const Product& p : {Product{512, 512, 512}, Product{1024, 1024, 1024}, Product{1000, 64, 64}})
-    add_product(table, p, Form::plain, 2, limits);
+  for (const Product& p : shared) add_product(table, p, Form::plain, 2, limits);
 }
 
-void add_eigen_products(const Limits& limits) {
-  for (const Product& p : products) add_eigen_product(p, limits);
+void add_peer_products(const Limits& limits) {
+  for (const PeerProduct& peer : peer_products()) {
+    for (const Product& p : products) add_peer_product(peer, p, 1, limits);
+    if (peer.most_threads > 1)
+      for (const Product& p : shared) add_peer_product(peer, p, 2, limits);
+  }
 }
 
 }  // namespace safer::bench

@@ -25,9 +25,9 @@ void add_kernel(const KernelTable<float>& table, const Limits& limits, const std
                 std::int64_t first, std::int64_t second, const Work& work, double tolerance, const Run& run) {
   for (const int threads : {1, 2})
     add(fmt::format("{}/threads:{}", name, threads), threads, [=, &table](benchmark::State& state) {
-      const std::vector<float> a = random_floats(first, 1), b = random_floats(second, 2);
+      const Floats a = random_floats(first, 1), b = random_floats(second, 2);
       const std::vector<double> wide_a(a.begin(), a.end()), wide_b(b.begin(), b.end());
-      std::vector<float> y(static_cast<std::size_t>(outputs));
+      Floats y(static_cast<std::size_t>(outputs));
       std::vector<double> want(y.size());
       set_threads(threads);
       run(table, y.data(), a.data(), b.data());

@@ -1,4 +1,4 @@
-// Throughput of the kernels of every instruction set that runs here, Eigen's product beside them. Every result is checked before it
+// Throughput of the kernels of every instruction set that runs here, other libraries beside them. Every result is checked before it
 // is timed. Times are of the processor where one thread runs, so that other programs disturb less: read "max", the best of ten.
 // `kernels_bench --benchmark_filter=gemm/avx2` selects; --benchmark_format=json writes what scripts can compare.
 #include "bench/kernels_bench.h"
@@ -16,8 +16,8 @@
 
 namespace safer::bench {
 
-std::vector<float> random_floats(std::int64_t n, std::uint64_t key) {
-  std::vector<float> values(static_cast<std::size_t>(n));
+Floats random_floats(std::int64_t n, std::uint64_t key) {
+  Floats values(static_cast<std::size_t>(n));
   Random random(key);
   for (float& v : values) v = float(2 * random.uniform() - 1);
   return values;
@@ -26,7 +26,7 @@ std::vector<float> random_floats(std::int64_t n, std::uint64_t key) {
 namespace {
 
 template <class Want>
-void check_each(std::string_view name, const std::vector<float>& got, const std::vector<Want>& want, double tolerance) {
+void check_each(std::string_view name, std::span<const float> got, std::span<const Want> want, double tolerance) {
   for (std::size_t i = 0; i < got.size(); ++i)
     if (!(std::abs(double(got[i]) - double(want[i])) <= tolerance * std::max(1.0, std::abs(double(want[i])))))
       throw Error("{}: element {} is {}, expected {}", name, i, got[i], want[i]);
@@ -34,10 +34,10 @@ void check_each(std::string_view name, const std::vector<float>& got, const std:
 
 }  // namespace
 
-void check_equal(std::string_view name, const std::vector<float>& got, const std::vector<float>& want, double tolerance) {
+void check_equal(std::string_view name, std::span<const float> got, std::span<const float> want, double tolerance) {
   check_each(name, got, want, tolerance);
 }
-void check_equal(std::string_view name, const std::vector<float>& got, const std::vector<double>& want, double tolerance) {
+void check_equal(std::string_view name, std::span<const float> got, std::span<const double> want, double tolerance) {
   check_each(name, got, want, tolerance);
 }
 
@@ -66,7 +66,7 @@ void add(const std::string& name, int threads, const std::function<void(benchmar
 namespace {
 
 void add_all() {
-  Limits eigen;
+  Limits widest;
   const KernelTable<float>& baseline = *kernels::isas().back().table;
   for (const kernels::Isa& isa : kernels::isas()) {
     if (!isa.runs_here()) continue;
@@ -75,12 +75,15 @@ void add_all() {
     benchmark::AddCustomContext(fmt::format("limits of {}", table.name),
                                 fmt::format("{:.1f} GFLOP/s on one thread; {:.1f} GB/s on one, {:.1f} on two", limits.peak,
                                             limits.bandwidth, limits.shared_bandwidth));
-    if (table.name == "avx2" || table.name == "neon64") eigen = limits;
+    if (&table == &kernels::active()) widest = limits;
     add_products(table, limits);
     add_streams(table, baseline, limits);
     add_images(table, limits);
+    add_convolutions(table, limits);
+    add_attention(table, limits);
   }
-  if (eigen.peak > 0) add_eigen_products(eigen);
+  add_peer_products(widest);
+  add_peer_convolutions(widest);
 }
 
 }  // namespace

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bench/floats.h"
 #include "engine/kernels/kernel_table.h"
 
 /// What the benchmarks of the kernels share: one file a family, each of which adds its own to the list in kernels_bench.cpp.
@@ -36,22 +38,23 @@ void add(const std::string& name, int threads, const std::function<void(benchmar
 void measure(benchmark::State& state, int threads, const Work& work, const Limits& limits, const std::function<void()>& f);
 
 /// Uniform in (-1, 1).
-std::vector<float> random_floats(std::int64_t n, std::uint64_t key);
+Floats random_floats(std::int64_t n, std::uint64_t key);
 /// Throws Error, naming the benchmark, unless each |got - want| <= tolerance * max(1, |want|).
-void check_equal(std::string_view name, const std::vector<float>& got, const std::vector<float>& want, double tolerance);
-void check_equal(std::string_view name, const std::vector<float>& got, const std::vector<double>& want, double tolerance);
+void check_equal(std::string_view name, std::span<const float> got, std::span<const float> want, double tolerance);
+void check_equal(std::string_view name, std::span<const float> got, std::span<const double> want, double tolerance);
 
 /// The families. `baseline`: results are compared with this table's, which the tests hold against the reference.
 void add_products(const KernelTable<float>& table, const Limits& limits);
-void add_eigen_products(const Limits& limits);
+void add_attention(const KernelTable<float>& table, const Limits& limits);
+/// The same work by other libraries; `limits` of the widest instructions that run here, which those use that choose at run time.
+void add_peer_products(const Limits& limits);
+void add_peer_convolutions(const Limits& limits);
 void add_streams(const KernelTable<float>& table, const KernelTable<float>& baseline, const Limits& limits);
 void add_images(const KernelTable<float>& table, const Limits& limits);
+void add_convolutions(const KernelTable<float>& table, const Limits& limits);
 
 /// Floating-point operations of `rounds` rounds of as many independent multiply-adds as keep the units of the instruction set busy,
 /// from registers alone; 0 where there is no such loop.
 std::int64_t multiply_adds(std::string_view isa, std::int64_t rounds);
-
-/// c[m, n] = a[m, k] b[k, n], row-major, by Eigen for AVX2 (or this processor's baseline).
-void eigen_gemm(float* c, const float* a, const float* b, std::int64_t m, std::int64_t n, std::int64_t k);
 
 }  // namespace safer::bench

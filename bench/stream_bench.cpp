@@ -40,8 +40,8 @@ void add_stream(const KernelTable<float>& table, const KernelTable<float>& basel
                 std::int64_t n) {
   const std::string name = fmt::format("{}/{}/{}", s.name, table.name, n);
   add(name, 1, [=, &table, &baseline](benchmark::State& state) {
-    const std::vector<float> a = random_floats(n, 3), b = random_floats(n, 4);
-    std::vector<float> y(static_cast<std::size_t>(n)), want(y);
+    const Floats a = random_floats(n, 3), b = random_floats(n, 4);
+    Floats y(static_cast<std::size_t>(n)), want(y);
     s.run(table, y.data(), a.data(), b.data(), n);
     s.run(baseline, want.data(), a.data(), b.data(), n);
     check_equal(name, y, want, 1e-4);

@@ -154,7 +154,7 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
 
 /// X(name, signature): every kernel of the table, once. Table, implementations and tests are generated from this list, so that a
 /// kernel without a reference or without a test cannot exist.
-///   packed_b_size  number of T that pack_b writes for a B of this k and n; 0: this table never packs
+///   packed_b_size  number of T that pack_b writes for a B of this k and n; 0: they are read as they lie
 ///   pack_b         lays B out as gemm reads it
 ///   conv2d         y = the convolution of x with w, through the epilogue; packed_w: what pack_conv2d made of w, or nullptr
 ///   packed_conv2d_size  number of T that pack_conv2d writes for these sizes (any number of samples); 0: this table never packs

@@ -17,25 +17,25 @@ constexpr std::int64_t panels_in_block =
 
 /// Whether the rows that a tile reads at once may fall on the same few lines of the first-level cache, or each step on another
 /// page.
-inline bool aliases(const Gemm<T>& g) { return g.a_col != 1 || g.a_row % 512 == 0; }
+inline bool aliases(const Gemm<T>& g) { return g.a_col != 1 || g.a_row % 1024 == 0; }
 
 /// What is copied. It pays where the original makes tiles miss the caches, and the copy is read often enough.
 struct Copies {
   bool a, b;
   explicit Copies(const Gemm<T>& g)
-      : a(g.m * g.k >= 1 << 16 && g.n >= (aliases(g) ? 4 : 16) * lanes),
+      : a(g.m * g.k >= 1 << 16 && g.n >= 4 * lanes && aliases(g)),
         b(!g.packed_b && g.n > 1 && (g.b_col != 1 || (g.m >= 64 && g.k * g.n >= 1 << 15))) {}
 };
 
-/// Blocks of C for the tasks: `down` times `across`, from sizes alone. An even number of equal ones where there is enough to do.
+/// Blocks of C for the tasks: `down` times `across`. Each copies the columns of B that it reads, so that there are no more of them
+/// than keep all threads busy; an element is computed alike in any. An even number of equal ones across where there are many.
 struct Blocks {
   std::int64_t down, across;
-  Blocks(const RowTiles& tiles, std::int64_t panels, bool copies) {
-    constexpr std::int64_t enough = 8;
-    across = pieces(panels, panels_in_block);
+  Blocks(const RowTiles& tiles, std::int64_t panels, bool copies) : across(pieces(panels, panels_in_block)) {
     if (across > 4) across = std::min(panels, pieces(across, 4) * 4);
-    const std::int64_t tiles_at_least = copies ? 8 : 2;  // as each block copies B
-    down = std::clamp(tiles.count / tiles_at_least, std::int64_t{1}, pieces(2 * enough, across));
+    const std::int64_t threads = available_threads(), wanted = threads > 1 ? (copies ? 2 : 8) * threads : 1;
+    const std::int64_t tiles_at_least = copies ? 8 : 2;
+    down = std::clamp(tiles.count / tiles_at_least, std::int64_t{1}, pieces(wanted, across));
   }
 };
 
@@ -46,35 +46,41 @@ struct Step {
   Rows rows;
   std::int64_t pc, k;
   bool copies_b;
+  const float* row_start;  // one value a row in place of the epilogue's bias, or nullptr
 };
 
-inline Result result_of(const Gemm<T>& g, std::int64_t i, std::int64_t j, std::int64_t pc) {
+inline Result result_of(const Step& s, std::int64_t i, std::int64_t j) {
+  const Gemm<T>& g = s.g;
+  const std::int64_t pc = s.pc;
   const bool last = pc + k_block >= g.k;
   const std::int64_t at = i * g.c_row + j;
   Result c{.c = g.c + at,
            .row = g.c_row,
            .panel = panel_columns,
            .start = nullptr,
+           .row_start = nullptr,
            .add = g.accumulate || pc > 0,
            .last_step = false,
            .residual = nullptr,
            .clamp = clamp_of(g.epilogue)};
   if (g.epilogue.bias && pc == 0) c.start = g.epilogue.bias + j;
+  if (s.row_start && pc == 0) c.row_start = s.row_start + i;
   if (g.epilogue.residual) c.residual = g.epilogue.residual + at;
   c.last_step = last && (c.residual || g.epilogue.activates);
   return c;
 }
 
-/// Rows of the tiles first .. end - 1, columns j .. j + n - 1.
+/// Rows of the tiles first .. end - 1, columns j .. j + n - 1. The task after this one most often takes the columns that follow.
 inline void multiply_block(const Step& s, TileRange range, std::int64_t j, std::int64_t n) {
   thread_local Scratch scratch;
   const Gemm<T>& g = s.g;
   const std::int64_t i = s.tiles.first(range.first);
-  const Result c = result_of(g, i, j, s.pc);
+  const Result c = result_of(s, i, j);
   if (s.copies_b) {
     float* to = scratch.floats(panels_in_block * panel_columns * k_block);
     pack_panels(to, {g.b + s.pc * g.b_row + j * g.b_col, g.b_row, g.b_col}, s.k, n);
-    multiply(s.tiles, range, s.rows, {to, packed_rows.at, panel_columns * s.k}, c, n, s.k);
+    multiply(s.tiles, range, s.rows, {to, packed_rows.at, panel_columns * s.k}, c, n, s.k,
+             {g.b + s.pc * g.b_row + j + n, g.b_row, g.b_col == 1 && g.b_row % 1024 != 0 ? std::min(n, g.n - j - n) / 16 : 0});
   } else if (g.packed_b) {
     multiply(s.tiles, range, s.rows, {g.packed_b + s.pc * panel_columns + j * g.k, packed_rows.at, panel_columns * g.k}, c, n, s.k);
   } else {
@@ -105,7 +111,8 @@ inline Rows copied_rows(Scratch& scratch, const View& a, const RowTiles& tiles, 
   return {.data = to, .row = 1, .dense_col = 0, .packed_k = k};
 }
 
-inline void gemm(const Gemm<T>& g) {
+/// row_bias: one value a row, in place of the epilogue's bias; or nullptr.
+inline void product(const Gemm<T>& g, const T* row_bias) {
   thread_local Scratch scratch;
   if (g.m == 0 || g.n == 0) return;
   const Copies copies(g);
@@ -122,11 +129,13 @@ inline void gemm(const Gemm<T>& g) {
       const std::int64_t k = std::min(k_block, g.k - pc);
       const View a = k > 0 ? View{g.a + ic * g.a_row + pc * g.a_col, g.a_row, g.a_col} : View{};
       const Rows rows = copies.a ? copied_rows(scratch, a, tiles, k) : Rows{a.data, a.row, a.col};
-      multiply_in_parallel({part, tiles, rows, pc, k, copies.b}, blocks);
+      multiply_in_parallel({part, tiles, rows, pc, k, copies.b, row_bias ? row_bias + ic : nullptr}, blocks);
       pc += k_block;
     } while (pc < g.k);
   }
 }
+
+inline void gemm(const Gemm<T>& g) { product(g, nullptr); }
 
 inline std::int64_t packed_b_size(std::int64_t k, std::int64_t n) { return pieces(n, panel_columns) * panel_columns * k; }
 

@@ -25,11 +25,23 @@ struct PackedRows {
 };
 constexpr PackedRows packed_rows;
 
+/// What will be copied next, fetched into the caches while tiles are computed: a line of 64 bytes in each of its rows a tile.
+struct Ahead {
+  const float* from = nullptr;
+  std::int64_t row = 0, lines = 0;
+  const float* take() {
+    if (lines == 0) return nullptr;
+    --lines;
+    return std::exchange(from, from + 16);
+  }
+};
+
 /// Where a block of the result goes, and what is done to it.
 struct Result {
   float* c;
   std::int64_t row, panel;  // from one row to the next, from one panel of columns to the next
   const float* start;       // one value a column, before the first step; nullptr: 0
+  const float* row_start;   // one value a row in place of it
   bool add;
   bool last_step;         // the epilogue's residual and clamp follow
   const float* residual;  // laid out as c
@@ -43,21 +55,25 @@ struct TileRange {
 
 /// c (+)= start + a b over k steps for some tiles of rows, whose first row is `top` rows below c, and the first n columns.
 inline void multiply_rows(const RowTiles& tiles, TileRange range, std::int64_t top, const Rows& a, const Panels& b, const Result& c,
-                          std::int64_t n, std::int64_t k) {
+                          std::int64_t n, std::int64_t k, Ahead& ahead) {
   for (std::int64_t j = 0; j < n; j += panel_columns) {
     const std::int64_t q = j / panel_columns, columns = std::min(panel_columns, n - j), vectors = pieces(columns, lanes);
     const std::int64_t last = columns - (vectors - 1) * lanes;
     const auto& kernels = tile_kernels.by_size[vectors - 1];
     for (std::int64_t i = range.first; i < range.end; ++i) {
       const std::int64_t rows = tiles.rows(i), at = (tiles.first(i) - top) * c.row + q * c.panel;
+      const float* const line = ahead.take();
       kernels[rows - 1][last < lanes]({.a = a.tile(tiles, i),
                                        .a_row = a.row,
                                        .a_col = a.col(rows),
                                        .b = b.data + q * b.panel,
                                        .b_rows = b.rows,
+                                       .ahead = line ? line : b.data,
+                                       .ahead_row = line ? ahead.row : 0,
                                        .c = c.c + at,
                                        .c_row = c.row,
                                        .start = c.start ? c.start + j : nullptr,
+                                       .row_start = c.row_start ? c.row_start + tiles.first(i) - top : nullptr,
                                        .k = k,
                                        .last = last,
                                        .add = c.add,
@@ -71,10 +87,10 @@ inline void multiply_rows(const RowTiles& tiles, TileRange range, std::int64_t t
 
 /// The same, with c at the first of the rows; so few of them at a time that their part of A stays in the second-level cache.
 inline void multiply(const RowTiles& tiles, TileRange range, const Rows& a, const Panels& b, const Result& c, std::int64_t n,
-                     std::int64_t k) {
+                     std::int64_t k, Ahead ahead = {}) {
   constexpr std::int64_t at_once = 96 / tile_shape.rows;
   for (std::int64_t i = range.first; i < range.end; i += at_once)
-    multiply_rows(tiles, {i, std::min(range.end, i + at_once)}, tiles.first(range.first), a, b, c, n, k);
+    multiply_rows(tiles, {i, std::min(range.end, i + at_once)}, tiles.first(range.first), a, b, c, n, k, ahead);
 }
 
 }  // namespace

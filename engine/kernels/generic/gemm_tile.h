@@ -7,15 +7,19 @@ namespace safer::kernels {
 namespace {
 
 /// c[rows, columns] (+)= start + A B, summed over k steps in order; then what `last_step` says. A(i, p) = a[i * a_row + p * a_col];
-/// row p of B starts at b + b_rows[p]. start: one value a column or nullptr (0).
+/// row p of B starts at b + b_rows[p]. start: one value a column, or nullptr (0);
+/// row_start: one value a row, in place of start.
 struct Tile {
   const float* a;
   std::int64_t a_row, a_col;
   const float* b;
   const std::int64_t* b_rows;
+  const float* ahead;  // fetched into the caches, a line each ahead_row numbers a step
+  std::int64_t ahead_row;
   float* c;
   std::int64_t c_row;
   const float* start;
+  const float* row_start;
   std::int64_t k;
   std::int64_t last;  // columns in the last vector
   bool add;
@@ -64,12 +68,15 @@ void tile(const Tile& t) {
   unroll<vectors>([&](auto v) { acc[0][v] = Batch(0.f); });
   if (t.start) load_row<partial>(acc[0], t.start, mask);
   unroll<rows - 1>([&](auto i) { unroll<vectors>([&](auto v) { acc[i + 1][v] = acc[0][v]; }); });
+  if (t.row_start) unroll<rows>([&](auto i) { unroll<vectors>([&](auto v) { acc[i][v] = Batch(t.row_start[i]); }); });
   if (t.k >= worth_prefetching)
     unroll<rows>([&](auto i) { unroll<vectors>([&](auto v) { __builtin_prefetch(t.c + i * t.c_row + v * lanes); }); });
 
   const float* a = t.a;
-  for (std::int64_t p = 0; p < t.k; ++p, a += t.a_col) {
+  const float* ahead = t.ahead;
+  for (std::int64_t p = 0; p < t.k; ++p, a += t.a_col, ahead += t.ahead_row) {
     Batch row[vectors];
+    __builtin_prefetch(ahead);
     const float* b = t.b + t.b_rows[p];
     load_row<partial>(row, b, mask);
     unroll<rows>([&](auto i) {

@@ -54,12 +54,60 @@ Floats multiply(const KernelTable<float>& table, const Product& p, bool packed =
 constexpr Product products[] = {{300, 200, 300, false, false}, {300, 200, 300, true, true}, {300, 200, 300, false, true},
                                 {2400, 60, 70, true, false},   {500, 9, 1000, false, true}, {7, 3000, 200, false, false}};
 
+/// Convolutions beyond one task in every direction: several bands, several images at once, strides, groups.
+constexpr WindowAxis axis(std::int64_t in, std::int64_t taps, std::int64_t stride, std::int64_t before) {
+  return {in, (in + 2 * before - taps) / stride + 1, taps, stride, 1, before};
+}
+constexpr Conv convolutions[] = {{3, 1, 20, 150, axis(40, 3, 1, 1), axis(40, 3, 1, 1)},
+                                 {9, 1, 70, 40, axis(7, 3, 1, 1), axis(7, 3, 1, 1)},
+                                 {5, 1, 33, 30, axis(28, 1, 1, 0), axis(28, 1, 1, 0)},
+                                 {4, 1, 3, 24, axis(45, 7, 2, 3), axis(45, 7, 2, 3)},
+                                 {3, 2, 40, 60, axis(23, 3, 2, 1), axis(300, 3, 1, 1)}};
+
+std::int64_t image(const Conv& c) { return c.in_channels * c.rows.in * c.columns.in; }
+std::int64_t result(const Conv& c) { return c.out_channels * c.rows.out * c.columns.out; }
+std::int64_t row_size(const Conv& c) { return c.in_channels / c.groups * c.rows.taps * c.columns.taps; }
+
+/// What a convolution reads, of all its images.
+struct ConvInputs {
+  explicit ConvInputs(const Conv& c)
+      : x(random_floats(c.samples * image(c), 74)),
+        w(random_floats(c.out_channels * row_size(c), 75)),
+        dy(random_floats(c.samples * result(c), 76)) {}
+  Floats x, w, dy;
+};
+
+Floats forward(const KernelTable<float>& table, const Conv& c, const ConvInputs& images, std::int64_t first = 0,
+               bool packed = false) {
+  Floats y(c.samples * result(c), nan), copy(packed ? table.packed_conv2d_size(c) : 0, nan);
+  if (packed) table.pack_conv2d(c, copy.data(), images.w.data());
+  table.conv2d(c, y.data(), images.x.data() + first * image(c), images.w.data(), packed ? copy.data() : nullptr, {});
+  return y;
+}
+Floats input_gradient(const KernelTable<float>& table, const Conv& c, const ConvInputs& images, std::int64_t first = 0) {
+  Floats dx(c.samples * image(c), nan);
+  table.conv2d_input_gradient(c, dx.data(), images.dy.data() + first * result(c), images.w.data(), false);
+  return dx;
+}
+Floats weight_gradient(const KernelTable<float>& table, const Conv& c, const ConvInputs& images, Channels channels) {
+  Floats dw((channels.end - channels.begin) * row_size(c), nan);
+  table.conv2d_weight_gradient(c, dw.data(), images.dy.data(), images.x.data(), channels, false);
+  return dw;
+}
+
 /// One call of every kernel that may use several threads, large enough that it does; returns what it wrote.
 using Call = std::function<Floats(const KernelTable<float>&)>;
 
 std::vector<Call> calls() {
   std::vector<Call> all;
   for (const Product& p : products) all.emplace_back([p](const KernelTable<float>& table) { return multiply(table, p); });
+  for (const Conv& c : convolutions) {
+    all.emplace_back([c](const KernelTable<float>& table) { return forward(table, c, ConvInputs(c)); });
+    all.emplace_back([c](const KernelTable<float>& table) { return input_gradient(table, c, ConvInputs(c)); });
+    all.emplace_back([c](const KernelTable<float>& table) {
+      return weight_gradient(table, c, ConvInputs(c), {0, c.out_channels});
+    });
+  }
   constexpr std::int64_t n = 600000;
   constexpr Axes rows{600, 1000, 1}, columns{1, 3000, 200}, images{60, 5, 2000};
   static const Floats x_values = random_floats(n, 80), y_values = random_floats(n, 81), before = random_floats(n, 82);
@@ -148,6 +196,36 @@ TEST_CASE("a row of a product has the same bits alone as in a batch") {
     for (const std::int64_t i : {0, 77, 149}) {
       table.gemm({1, n, k, a.data() + i * k, k, 1, b.data(), n, 1, row.data(), n});
       CHECK(copied(row) == std::vector<float>(whole.data() + i * n, whole.data() + (i + 1) * n));
+    }
+  });
+}
+
+TEST_CASE("an image has the same bits alone as in a batch, and whether weights were packed beforehand or not") {
+  each_isa([](const KernelTable<float>& table) {
+    for (const Conv& batch : convolutions) {
+      const ConvInputs images(batch);
+      const Floats y = forward(table, batch, images), dx = input_gradient(table, batch, images);
+      CHECK(copied(forward(table, batch, images, 0, true)) == copied(y));
+      Conv one = batch;
+      one.samples = 1;
+      for (std::int64_t i = 0; i < batch.samples; ++i) {
+        const float *of_y = y.data() + i * result(one), *of_dx = dx.data() + i * image(one);
+        CHECK(copied(forward(table, one, images, i)) == std::vector<float>(of_y, of_y + result(one)));
+        CHECK(copied(input_gradient(table, one, images, i)) == std::vector<float>(of_dx, of_dx + image(one)));
+      }
+    }
+  });
+}
+
+TEST_CASE("a row of a weight gradient has the same bits alone as with the others") {
+  each_isa([](const KernelTable<float>& table) {
+    for (const Conv& c : convolutions) {
+      const ConvInputs images(c);
+      const Floats whole = weight_gradient(table, c, images, {0, c.out_channels});
+      for (const std::int64_t o : {std::int64_t{0}, c.out_channels / 2, c.out_channels - 1}) {
+        const float* row = whole.data() + o * row_size(c);
+        CHECK(copied(weight_gradient(table, c, images, {o, o + 1})) == std::vector<float>(row, row + row_size(c)));
+      }
     }
   });
 }
