@@ -12,7 +12,7 @@ using Batch = xsimd::batch<float, Arch>;
 using Doubles = xsimd::batch<double, Arch>;
 
 // 12 accumulators, 2 vectors of B and a broadcast of A fill the 16 registers.
-constexpr TileShape tile_shape{.rows = 6, .vectors = 2, .tall_rows = 12};
+constexpr TileShape tile_shape{.rows = 6, .vectors = 2, .tall_rows = 12, .steps = 256};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
 inline Batch quotient(Batch a, Batch b) { return a / b; }

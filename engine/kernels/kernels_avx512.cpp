@@ -12,7 +12,7 @@ using Batch = xsimd::batch<float, Arch>;
 using Doubles = xsimd::batch<double, Arch>;
 
 // 28 accumulators, 2 vectors of B and a broadcast of A fit the 32 registers.
-constexpr TileShape tile_shape{.rows = 14, .vectors = 2, .tall_rows = 16};
+constexpr TileShape tile_shape{.rows = 14, .vectors = 2, .tall_rows = 16, .steps = 512};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
 inline Batch quotient(Batch a, Batch b) { return a / b; }

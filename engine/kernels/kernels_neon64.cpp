@@ -12,7 +12,7 @@ using Batch = xsimd::batch<float, Arch>;
 using Doubles = xsimd::batch<double, Arch>;
 
 // 24 accumulators, 3 vectors of B and 2 of A fit the 32 registers.
-constexpr TileShape tile_shape{.rows = 8, .vectors = 3, .tall_rows = 12};
+constexpr TileShape tile_shape{.rows = 8, .vectors = 3, .tall_rows = 12, .steps = 256};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return vfmaq_f32(c, a, b); }
 inline Batch quotient(Batch a, Batch b) { return vdivq_f32(a, b); }

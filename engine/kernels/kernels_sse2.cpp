@@ -12,7 +12,7 @@ using Batch = xsimd::batch<float, Arch>;
 using Doubles = xsimd::batch<double, Arch>;
 
 // 12 accumulators, 3 vectors of B and a product fill the 16 registers.
-constexpr TileShape tile_shape{.rows = 4, .vectors = 3, .tall_rows = 8};
+constexpr TileShape tile_shape{.rows = 4, .vectors = 3, .tall_rows = 8, .steps = 256};
 
 inline Batch mul_add(Batch a, Batch b, Batch c) { return a * b + c; }
 inline Batch quotient(Batch a, Batch b) { return a / b; }

@@ -79,8 +79,10 @@ inline void multiply_block(const Step& s, TileRange range, std::int64_t j, std::
   if (s.copies_b) {
     float* to = scratch.floats(panels_in_block * panel_columns * k_block);
     pack_panels(to, {g.b + s.pc * g.b_row + j * g.b_col, g.b_row, g.b_col}, s.k, n);
+    // Rows a power of two apart would drive one another out of the caches again.
+    const bool fetches = g.b_col == 1 && g.b_row % 1024 != 0;
     multiply(s.tiles, range, s.rows, {to, packed_rows.at, panel_columns * s.k}, c, n, s.k,
-             {g.b + s.pc * g.b_row + j + n, g.b_row, g.b_col == 1 && g.b_row % 1024 != 0 ? std::min(n, g.n - j - n) / 16 : 0});
+             {g.b + s.pc * g.b_row + j + n, g.b_row, fetches ? std::min(n, g.n - j - n) / 16 : 0});
   } else if (g.packed_b) {
     multiply(s.tiles, range, s.rows, {g.packed_b + s.pc * panel_columns + j * g.k, packed_rows.at, panel_columns * g.k}, c, n, s.k);
   } else {

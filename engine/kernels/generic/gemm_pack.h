@@ -16,8 +16,8 @@ struct View {
   const float* at(std::int64_t i, std::int64_t j) const { return data + i * row + j * col; }
 };
 
-/// Steps of k between two additions to the result; a panel of B this deep stays in the first-level cache.
-constexpr std::int64_t k_block = 256;
+/// Steps of k between two additions to the result.
+constexpr std::int64_t k_block = tile_shape.steps;
 
 /// Columns of B that lie side by side in a packed panel [k][panel_columns]. What the last panel has too many is never read.
 constexpr std::int64_t panel_columns = tile_shape.vectors * lanes;

@@ -20,8 +20,10 @@ namespace safer::kernels {
 namespace {
 
 /// The result tile that gemm keeps in registers: rows x (vectors of columns); `tall_rows` where one vector of columns is enough.
+/// `steps`: of k between two additions to the result. Many of them spare passes over the result; a panel of B so deep should stay
+/// in the first-level cache, or in the second-level one where that feeds the tile fast enough.
 struct TileShape {
-  int rows, vectors, tall_rows;
+  int rows, vectors, tall_rows, steps;
 };
 
 }  // namespace
