@@ -118,9 +118,13 @@ inline void run(const Gather& g) {
   }
   constexpr std::int64_t most_places = (1 << 14) / panel_columns;  // whose sums stay in the second-level cache
   const std::int64_t panels = pieces(g.channels, panel_columns), parts = std::min(tiles, pieces(g.rows * g.columns, most_places));
+  // Few weights stay in the second-level cache beside a part of an image, which all panels read; many are read once for all images.
+  const bool few = g.k * g.channels <= 1 << 18;
   parallel_for(panels * g.samples * parts, work, [&](std::int64_t task) {
-    const std::int64_t part = task % parts, sample = task / parts % g.samples;
-    run(g, {sample, task / parts / g.samples, tiles * part / parts, tiles * (part + 1) / parts, g.x + sample * g.x_sample, 0}, cut);
+    const std::int64_t panel = few ? task % panels : task / (g.samples * parts),
+                       at = few ? task / panels : task % (g.samples * parts);
+    const std::int64_t sample = at / parts, part = at % parts;
+    run(g, {sample, panel, tiles * part / parts, tiles * (part + 1) / parts, g.x + sample * g.x_sample, 0}, cut);
   });
 }
 

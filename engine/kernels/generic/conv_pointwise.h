@@ -21,7 +21,7 @@ struct PointwiseProducts {
 };
 
 inline void run(const PointwiseProducts& all) {
-  constexpr std::int64_t most_columns = 8 * panels_in_block * panel_columns;
+  constexpr std::int64_t most_columns = 32 * panel_columns;
   const Gemm<T>& g = all.whole;
   const std::int64_t panels = pieces(all.pixels, panel_columns), parts = pieces(all.pixels, most_columns);
   const std::int64_t products = all.conv.samples * all.conv.groups;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t rows_at_once = 2304;  // of A that are copied before they are used
 constexpr std::int64_t panels_in_block =
-    (1 << 15) / (k_block * panel_columns);  // of B that a task copies: a part of the second-level cache
+    (1 << 14) / (k_block * panel_columns);  // of B that a task copies: a part of the second-level cache
 
 /// Whether the rows that a tile reads at once may fall on the same few lines of the first-level cache, or each step on another
 /// page.
