@@ -11,30 +11,29 @@ namespace {
 
 inline bool is_product(const Conv& conv) { return sees_pixels(conv) && out_pixels(conv) >= 4 * panel_columns; }
 
-/// The product of each image and group, in parts of so many columns that threads share them evenly. `whole` is that of the first
-/// image and group, but for its n; others follow b_step and c_step further on, their weights and bias group by group.
+/// The product of each image and group.
 struct PointwiseProducts {
   const Conv& conv;
-  Gemm<T> whole;
-  const T* row_bias;
-  std::int64_t pixels, a_step;
+  Gemm<T> whole;      // of the first image and group, but for n; the others follow it in memory
+  const T* row_bias;  // of all groups, or nullptr
+  std::int64_t pixels, group_weights;
 };
 
 inline void run(const PointwiseProducts& all) {
-  constexpr std::int64_t most_columns = 32 * panel_columns;
+  constexpr std::int64_t most_columns = 32 * panel_columns;  // of a task, so that threads share a single image too
   const Gemm<T>& g = all.whole;
   const std::int64_t panels = pieces(all.pixels, panel_columns), parts = pieces(all.pixels, most_columns);
   const std::int64_t products = all.conv.samples * all.conv.groups;
   parallel_for(products * parts, products * all.pixels * g.m * g.k / 16, [&](std::int64_t task) {
-    const std::int64_t product_number = task / parts, part = task % parts, group = product_number % all.conv.groups;
+    const std::int64_t which = task / parts, part = task % parts, group = which % all.conv.groups;
     const std::int64_t first = panels * part / parts * panel_columns;
     const std::int64_t end = std::min(all.pixels, panels * (part + 1) / parts * panel_columns);
     Gemm<T> of = g;
     of.n = end - first;
-    of.a += group * all.a_step;
-    of.b += product_number * g.k * all.pixels + first;
-    of.c += product_number * g.m * all.pixels + first;
-    if (of.epilogue.residual) of.epilogue.residual += product_number * g.m * all.pixels + first;
+    of.a += group * all.group_weights;
+    of.b += which * g.k * all.pixels + first;
+    of.c += which * g.m * all.pixels + first;
+    if (of.epilogue.residual) of.epilogue.residual += which * g.m * all.pixels + first;
     product(of, all.row_bias ? all.row_bias + group * g.m : nullptr);
   });
 }
