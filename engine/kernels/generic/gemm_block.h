@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "engine/kernels/generic/epilogue.h"
 #include "engine/kernels/generic/gemm_pack.h"
 #include "engine/kernels/generic/gemm_tile.h"
