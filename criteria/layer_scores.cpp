@@ -25,6 +25,13 @@ std::span<const double> layer_elements(const Layer& layer, const Shape& shape, s
   return part.first(outer * count);
 }
 
+std::size_t part_of(const Layer& layer, const ParameterSpec& weight) {
+  const auto begins = [](const Part& part) { return part.outputs.begin; };
+  return weight.parts.empty()
+             ? 0
+             : static_cast<std::size_t>(std::ranges::find(weight.parts, layer.outputs.begin, begins) - weight.parts.begin());
+}
+
 std::vector<Needs> LayerScores::distinct_needs(const Request& request) {
   std::vector<Needs> needs;
   for (const Criterion* criterion : request.criteria) {
@@ -41,8 +48,8 @@ LayerScores::LayerScores(const Request& request, const Parameters& parameters, s
     need_.push_back(static_cast<std::size_t>(std::ranges::find(needs_, criterion->needs(request_.preset)) - needs_.begin()));
 }
 
-bool LayerScores::per_neuron(std::size_t criterion) const {
-  return need_[criterion] < needs_.size() && info(needs_[need_[criterion]].probe).per_neuron;
+Grain LayerScores::grain(std::size_t criterion) const {
+  return need_[criterion] < needs_.size() ? info(needs_[need_[criterion]].probe).grain : Grain::weight;
 }
 
 bool LayerScores::resamples(std::size_t criterion) const {
@@ -51,7 +58,11 @@ bool LayerScores::resamples(std::size_t criterion) const {
 
 Shape LayerScores::relevance_shape(std::size_t criterion, std::size_t weight) const {
   const ParameterSpec& spec = parameters_.spec(weights_[weight]);
-  return per_neuron(criterion) && spec.shape.rank() > 0 ? Shape{spec.shape[spec.output_axis]} : spec.shape;
+  switch (grain(criterion)) {
+    case Grain::layer: return Shape{std::max<std::int64_t>(1, std::ssize(spec.parts))};
+    case Grain::neuron: return spec.shape.rank() > 0 ? Shape{spec.shape[spec.output_axis]} : spec.shape;
+    default: return spec.shape;
+  }
 }
 
 std::size_t LayerScores::elements(std::size_t criterion, std::size_t weight) const {
@@ -103,21 +114,29 @@ void LayerScores::finish(std::size_t criterion, std::size_t weight, std::span<co
                                        static_cast<double>((layout.grouped ? samples : 1) * layout.points));
 }
 
+/// What of a weight's phi belongs to a layer.
+std::span<const double> LayerScores::of_layer(std::size_t criterion, std::size_t layer, std::span<const double> phi,
+                                              Scratch& scratch) const {
+  const Layer& of = layers_[layer];
+  const ParameterSpec& spec = parameters_.spec(of.parameter);
+  switch (grain(criterion)) {
+    case Grain::layer: return phi.subspan(part_of(of, spec), 1);
+    case Grain::neuron: return phi.subspan(static_cast<std::size_t>(of.outputs.begin), static_cast<std::size_t>(of.outputs.size()));
+    default: return layer_elements(of, spec.shape, phi, scratch.part);
+  }
+}
+
 void LayerScores::score_one(std::span<const int> draws, Scored which, std::span<double> out, Scratch& scratch) const {
   const std::size_t reductions = request_.reductions.size();
   for (std::size_t weight = 0; weight < weights_.size(); ++weight) {
     combine(weight, draws, which, scratch);
-    const Shape& shape = parameters_.spec(weights_[weight]).shape;
     for (std::size_t criterion = 0; criterion < request_.criteria.size(); ++criterion) {
       if (which == Scored::resampled && !resamples(criterion)) continue;
       const std::span<double> phi = std::span(scratch.phi).first(elements(criterion, weight));
       finish(criterion, weight, draws, phi, scratch);
       for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-        const Layer& of = layers_[layer];
-        if (of.parameter != weights_[weight]) continue;
-        const std::span<const double> own = per_neuron(criterion) ? phi.subspan(static_cast<std::size_t>(of.outputs.begin),
-                                                                                static_cast<std::size_t>(of.outputs.size()))
-                                                                  : layer_elements(of, shape, phi, scratch.part);
+        if (layers_[layer].parameter != weights_[weight]) continue;
+        const std::span<const double> own = of_layer(criterion, layer, phi, scratch);
         for (std::size_t reduction = 0; reduction < reductions; ++reduction)
           out[(criterion * reductions + reduction) * layers_.size() + layer] =
               request_.reductions[reduction]->apply(own, scratch.reduce);

@@ -5,6 +5,7 @@
 
 #include "criteria/reduction.h"
 #include "criteria/relevance/criterion.h"
+#include "criteria/relevance/probe.h"
 #include "criteria/relevance/sums.h"
 #include "engine/parameters.h"
 #include "engine/tape/tape.h"
@@ -35,7 +36,7 @@ class LayerScores {
   /// Scores of each resample, in which group g of the samples counts draws[g] times: draws [resamples, groups], out [resamples,
   /// criteria, reductions, layers]. NaN for criteria that cannot be resampled.
   void resample(std::span<const int> draws, std::span<double> out) const;
-  /// The shape of a criterion's phi for one weight: the weight's, or its number of output neurons.
+  /// The shape of a criterion's phi for one weight: the weight's, or its number of output neurons or of layers.
   Shape relevance_shape(std::size_t criterion, std::size_t weight) const;
   /// phi of one criterion for one weight, of all samples: out[relevance_shape].
   void relevance(std::size_t criterion, std::size_t weight, std::span<double> out) const;
@@ -53,7 +54,8 @@ class LayerScores {
               const Scratch& scratch) const;
 
   std::size_t elements(std::size_t criterion, std::size_t weight) const;
-  bool per_neuron(std::size_t criterion) const;
+  Grain grain(std::size_t criterion) const;
+  std::span<const double> of_layer(std::size_t criterion, std::size_t layer, std::span<const double> phi, Scratch& scratch) const;
 
   Request request_;
   const Parameters& parameters_;
@@ -67,6 +69,8 @@ class LayerScores {
 /// The elements of `values` (a tensor of this shape) that belong to a layer: all of them, or those of its part, copied to `part`.
 std::span<const double> layer_elements(const Layer& layer, const Shape& shape, std::span<const double> values,
                                        std::span<double> part);
+/// Which of its weight's parts a layer is; 0 where it has none.
+std::size_t part_of(const Layer& layer, const ParameterSpec& weight);
 /// The shape of a layer: its weight's, or that of its part.
 Shape layer_shape(const Layer& layer, const Shape& weight);
 

@@ -235,9 +235,9 @@ RankReport settings(const Ranker& ranker, const Criterion& criterion, const Pres
   report.seed = ranker.options.seed;
   const Probe probe = criterion.needs(preset.id).probe;
   if (probe == Probe::none) return report;
-  report.target = target;
-  report.samples = ranker.samples;
   const ProbeInfo& used = info(probe);
+  report.target = used.swept != Swept::target && used.swept != Swept::nothing ? "outputs" : target;
+  report.samples = ranker.samples;
   if (used.reads_path) report.path = ranker.options.path;
   if (used.steps > 0) report.steps = steps_of(probe, ranker.probes);
   if (used.reads_noise) report.draws = ranker.probes.draws, report.noise = ranker.probes.noise;

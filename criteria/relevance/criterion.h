@@ -16,11 +16,14 @@ constexpr int preset_count = 2;
 enum class Probe {
   none,           // reads the weights alone
   at_weights,     // gradients at the weights as they are
+  probabilities,  // there, but of all probabilities instead of the target
+  likelihood,     // and of the logarithms of the network's own answers
   straight_path,  // gradients at the middles of equal steps from 0 to the weights
   path_changes,   // gradients at the ends of such steps, and how the target changes from one to the next
   guided_path,    // gradients along a path from the weights to 0 that moves first what has small gradients
   noise,          // gradients at weights with random noise
   masks,          // targets of networks that lack some neurons
+  perturbation,   // probabilities while one layer shrinks, and while it has noise
 };
 
 /// sum[i] += what a criterion accumulates, from weights w[i] and their gradient g[i] for one sample (or, where a batch does as

@@ -6,6 +6,7 @@
 #include "criteria/relevance/mask_sweep.h"
 #include "criteria/relevance/noise_sweep.h"
 #include "criteria/relevance/path_sweeps.h"
+#include "criteria/relevance/perturbation_sweep.h"
 #include "criteria/relevance/target_runs.h"
 
 namespace safer {
@@ -33,22 +34,37 @@ Sums::Layout noise_layout(const Needs& needs, const ProbeOptions& options, Weigh
   return layout;
 }
 
+/// Two sums for each layer: while it shrinks, and while it has noise.
+Sums::Layout perturbation_layout(const Needs&, const ProbeOptions& options, Weights weights) {
+  Sums::Layout layout{{}, true, steps_of(Probe::perturbation, options)};
+  for (const ParameterSpec* weight : weights) layout.elements.push_back(2 * std::max<std::int64_t>(1, std::ssize(weight->parts)));
+  return layout;
+}
+
 /// How often all samples are run for this many points a weight tensor, or of all together.
 std::int64_t times_tensors(int points, const ProbeOptions& options, std::size_t weights) {
   return std::int64_t{points} * (options.joint ? 1 : static_cast<std::int64_t>(weights));
 }
 
+template <Probe probe>
 void sweep_at_weights(const SweepContext& context) {
-  FoldingSink sink(context.sums, context.needs, Probe::at_weights, context.weights, context.network.parameters,
-                   context.runs.group_bounds());
+  FoldingSink sink(context.sums, context.needs, probe, context.weights, context.network.parameters, context.runs.group_bounds());
   context.runs.run(context.network.parameters, TargetRuns::nothing, &sink);
 }
 
+template <Probe probe>
+constexpr ProbeInfo at_weights(Swept swept) {
+  return {.probe = probe,
+          .swept = swept,
+          .runs = [](const ProbeOptions&, std::size_t) { return std::int64_t{1}; },
+          .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{sizes(weights)}; },
+          .sweep = sweep_at_weights<probe>};
+}
+
 constexpr ProbeInfo table[] = {
-    {.probe = Probe::at_weights,
-     .runs = [](const ProbeOptions&, std::size_t) { return std::int64_t{1}; },
-     .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{sizes(weights)}; },
-     .sweep = sweep_at_weights},
+    at_weights<Probe::at_weights>(Swept::target),
+    at_weights<Probe::probabilities>(Swept::probabilities),
+    at_weights<Probe::likelihood>(Swept::likelihood),
     {.probe = Probe::straight_path,
      .reads_path = true,
      .steps = 32,
@@ -87,11 +103,22 @@ constexpr ProbeInfo table[] = {
     {.probe = Probe::masks,
      .reads_path = true,
      .reads_masks = true,
-     .per_neuron = true,
-     .gradients = false,
+     .grain = Grain::neuron,
+     .swept = Swept::nothing,
      .runs = [](const ProbeOptions& options, std::size_t weights) { return times_tensors(options.masks, options, weights); },
      .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{neurons(weights)}; },
      .sweep = sweep_masks},
+    {.probe = Probe::perturbation,
+     .grain = Grain::layer,
+     .swept = Swept::logits,
+     .steps = 4,
+     .runs =
+         [](const ProbeOptions& options, std::size_t weights) {
+           return 1 + 2 * std::int64_t{steps_of(Probe::perturbation, options)} * static_cast<std::int64_t>(weights);
+         },
+     .layout = perturbation_layout,
+     .sweep = sweep_perturbation,
+     .chunk = perturbation_chunk},
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "criteria/relevance/criterion.h"
+#include "criteria/relevance/output_seeds.h"
 #include "criteria/relevance/sums.h"
 #include "models/network.h"
 
@@ -33,20 +34,24 @@ struct SweepContext {
   Sums& sums;  // a place for each of `needs`
 };
 
+/// What a criterion has one value for: each weight, each output neuron, or each layer (a part of a weight tensor, or all of it).
+enum class Grain { weight, neuron, layer };
+
 /// A row of the table of probes: what criteria with this probe cost, share and may be told.
 struct ProbeInfo {
   Probe probe;
   bool reads_path = false;   // ProbeOptions::joint means something
   bool reads_noise = false;  // likewise draws and noise
   bool reads_masks = false;
-  bool per_neuron = false;  // one value for each output neuron instead of each weight
-  bool gradients = true;    // runs are swept backwards, too
-  int steps = 0;            // the probe's own number of steps; 0: it has none
+  Grain grain = Grain::weight;
+  Swept swept = Swept::target;
+  int steps = 0;  // the probe's own number of steps; 0: it has none
   /// How often a sweep runs each sample.
   std::int64_t (*runs)(const ProbeOptions& options, std::size_t weights);
   /// What a need accumulates for weight tensors of these shapes.
   Sums::Layout (*layout)(const Needs& needs, const ProbeOptions& options, std::span<const ParameterSpec* const> weights);
   void (*sweep)(const SweepContext& context);
+  std::int64_t chunk = 0;  // RunOptions::chunk
 };
 
 /// Probe::none has no row.

@@ -53,17 +53,20 @@ Sums sweep(const Network& network, const Calibration& calibration, std::span<con
   check(options.probes);
   const std::vector<const ProbeInfo*> used = probes_of(needs);
   RunOptions how{.groups = options.groups, .seed = options.seed, .batch = options.batch};
-  how.moves_one = !options.probes.joint && std::ranges::any_of(used, &ProbeInfo::reads_path);
   std::int64_t done = 0;
   const std::int64_t total = calibration.inputs.shape()[0] * count_runs(needs, options.probes, weights.size());
   if (options.progress) how.progress = [&](std::int64_t samples) { options.progress(done += samples, total); };
 
   Sums sums(layouts(network, weights, needs, options.probes), group_sizes(calibration.inputs.shape()[0], options.groups));
-  for (const bool gradients : {true, false}) {
-    how.gradients = gradients;
+  for (const Swept swept : {Swept::target, Swept::nothing, Swept::logits, Swept::probabilities, Swept::likelihood}) {
+    how.swept = swept;
+    how.moves_one = swept == Swept::logits || (!options.probes.joint && std::ranges::any_of(used, &ProbeInfo::reads_path));
+    how.chunk = 0;
+    for (const ProbeInfo* probe : used)
+      if (probe->swept == swept) how.chunk = std::max(how.chunk, probe->chunk);
     std::unique_ptr<TargetRuns> runs;
     for (const ProbeInfo* probe : used) {
-      if (probe->gradients != gradients) continue;
+      if (probe->swept != swept) continue;
       if (!runs) runs = std::make_unique<TargetRuns>(network, calibration, weights, how);
       probe->sweep({network, weights, needs, options.probes, options.seed, *runs, sums});
     }

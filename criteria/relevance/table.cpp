@@ -1,27 +1,33 @@
 #include "criteria/relevance/table.h"
 
 #include "criteria/names.h"
+#include "criteria/relevance/ablation.h"
+#include "criteria/relevance/fisher.h"
 #include "criteria/relevance/gig.h"
 #include "criteria/relevance/gradcampp.h"
 #include "criteria/relevance/gradient.h"
 #include "criteria/relevance/hsic.h"
 #include "criteria/relevance/idgi.h"
 #include "criteria/relevance/ig.h"
+#include "criteria/relevance/perturbation.h"
 #include "criteria/relevance/smoothgrad.h"
 #include "criteria/relevance/vargrad.h"
 #include "criteria/relevance/weight.h"
+#include "criteria/relevance/weight_x_fisher.h"
 #include "criteria/relevance/weight_x_gradient.h"
+#include "criteria/relevance/weight_x_jacobian.h"
 
 namespace safer {
 namespace {
 
 constexpr const Criterion* criterion_table[] = {
-    &weight_criterion, &gradient_criterion, &weight_x_gradient_criterion, &gradcampp_criterion, &ig_criterion,
-    &gig_criterion,    &idgi_criterion,     &smoothgrad_criterion,        &vargrad_criterion,   &hsic_criterion,
+    &weight_criterion,       &gradient_criterion, &weight_x_gradient_criterion, &gradcampp_criterion, &ig_criterion,
+    &gig_criterion,          &idgi_criterion,     &smoothgrad_criterion,        &vargrad_criterion,   &hsic_criterion,
+    &perturbation_criterion, &ablation_criterion, &weight_x_jacobian_criterion, &fisher_criterion,    &weight_x_fisher_criterion,
 };
 
 constexpr Preset preset_table[] = {
-    {PresetId::recommended, "recommended", "pseudo-ce", "weight-x-gradient", "l2"},
+    {PresetId::recommended, "recommended", "pseudo-ce", "perturbation", "l2"},
     {PresetId::paper, "paper", "top-logit", "weight-x-gradient", "linf"},
 };
 

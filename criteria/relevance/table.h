@@ -4,7 +4,7 @@
 
 namespace safer {
 
-/// All criteria, in the order in which they are listed.
+/// All criteria, in the order in which they are listed: the paper's ten, and then ours.
 std::span<const Criterion* const> criteria();
 /// Throws Error, naming every criterion, when there is none of that name.
 const Criterion& find_criterion(std::string_view name);

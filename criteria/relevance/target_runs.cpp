@@ -14,6 +14,16 @@ namespace {
 
 constexpr std::int64_t largest_batch = 256, batch_bytes = std::int64_t{256} << 20;
 
+bool sweeps(Swept swept) { return swept != Swept::nothing && swept != Swept::logits; }
+
+/// 0, size, 2 size, ..., n.
+std::vector<std::int64_t> split_at_multiples(std::int64_t n, std::int64_t size) {
+  std::vector<std::int64_t> bounds;
+  for (std::int64_t at = 0; at < n; at += size) bounds.push_back(at);
+  bounds.push_back(n);
+  return bounds;
+}
+
 /// As many samples as fit if no two values or gradients of a run shared memory.
 std::int64_t affordable_batch(const Tape& tape, bool gradients) {
   std::int64_t sample = 1;
@@ -40,19 +50,17 @@ std::vector<std::int64_t> split(std::int64_t n, std::int64_t parts) {
   return bounds;
 }
 
-/// The network with a target behind its logits.
+/// The network with what is swept backwards.
 struct TargetRuns::Program {
   Tape tape;
-  ValueId root = no_value, classes = no_value;  // classes: the target's input of class numbers, if it has one
-  std::vector<ValueId> weights;                 // those that lead to the root
-  std::vector<int> place;                       // in `weights`, by the place of a weight in TargetRuns; -1: leads nowhere
+  ValueId root, classes = no_value;  // the target, or the logits; its input of class numbers, if it has one
+  bool gives_logits;
+  std::vector<ValueId> weights;  // those that lead to the root
+  std::vector<int> place;        // in `weights`, by the place of a weight in TargetRuns; -1: leads nowhere
 
-  Program(const Network& network, Target target, std::span<const int> parameters) : tape(network.tape) {
-    const Var logits = tape.var(network.logits);
-    Var of;
-    if (reads_classes(target, logits.type())) of = tape.input("target.classes", Shape{}, DType::i64);
-    classes = of.id();
-    root = record_target(target, logits, of).id();
+  Program(const Network& network, Target target, Swept swept, std::span<const int> parameters)
+      : tape(network.tape), root(network.logits), gives_logits(swept != Swept::nothing && swept != Swept::target) {
+    if (!gives_logits) add(target);
     const std::vector<bool> leads = leads_to_root();
     for (const int parameter : parameters) {
       const ValueId value = tape.parameter_value(parameter);
@@ -60,6 +68,14 @@ struct TargetRuns::Program {
       place.push_back(reaches ? static_cast<int>(weights.size()) : -1);
       if (reaches) weights.push_back(value);
     }
+  }
+
+  void add(Target target) {
+    const Var logits = tape.var(root);
+    Var of;
+    if (reads_classes(target, logits.type())) of = tape.input("target.classes", Shape{}, DType::i64);
+    classes = of.id();
+    root = record_target(target, logits, of).id();
   }
 
   /// Whether a batch's gradient is the sum of its samples' own: not where weights are computed with before they are used.
@@ -93,12 +109,14 @@ class TargetRuns::Batch {
         inputs_(static_cast<std::size_t>(size * network.sample_shape().size())),
         classes_(static_cast<std::size_t>(size)),
         answers_(classes_.size()),
-        targets_(classes_.size()),
-        seeds_(classes_.size()),
+        targets_(program.gives_logits ? 0 : classes_.size()),
+        classes_of_network_(network.classes()),
+        swept_(options.swept),
+        seeds_(classes_.size() * static_cast<std::size_t>(program.gives_logits ? network.classes() : 1)),
         workspace_(std::make_shared<Plan>(program.tape,
                                           PlanOptions{.batch = size,
                                                       .root = program.root,
-                                                      .gradients = options.gradients ? program.weights : std::vector<ValueId>{},
+                                                      .gradients = sweeps(options.swept) ? program.weights : std::vector<ValueId>{},
                                                       .resume = options.moves_one ? program.weights : std::vector<ValueId>{},
                                                       .taps = {network.logits}})) {
     workspace_.bind(network.input, inputs_);
@@ -126,29 +144,40 @@ class TargetRuns::Batch {
     freezes_ = false;
   }
   void resume(int weight, const Parameters& parameters) { workspace_.resume(static_cast<std::size_t>(weight), parameters); }
-  /// Of the last run; NaN where there is no class to ask for.
-  std::span<const float> targets() {
+  /// What the last run gave: the logits, or the targets, NaN where there is no class to ask for.
+  std::span<const float> given() {
+    if (targets_.empty()) return workspace_.value(root_);
     std::ranges::copy(workspace_.value(root_), targets_.begin());
     for (std::size_t s = 0; s < targets_.size(); ++s)
       if (answers_[s] < 0) targets_[s] = std::numeric_limits<float>::quiet_NaN();
     return targets_;
   }
-  /// A target that is NaN can have finite gradients (that of a NaN logit by a weight behind it); they must not pass for an answer.
-  void reverse(SampleSink& sink) {
-    const std::span<const float> of = targets();
-    for (std::size_t s = 0; s < seeds_.size(); ++s) seeds_[s] = std::isfinite(of[s]) ? 1 : std::numeric_limits<float>::quiet_NaN();
-    workspace_.reverse(sink, seeds_);
+  void reverse(SampleSink& sink, std::span<const std::int64_t> samples) {
+    if (!targets_.empty()) return reverse_targets(sink);
+    for (std::int64_t sweep = 0; sweep < output_sweeps(classes_of_network_); ++sweep) {
+      output_seeds(swept_, sweep, samples, classes_of_network_, workspace_.value(root_), seeds_);
+      workspace_.reverse(sink, seeds_);
+    }
   }
 
   std::int64_t holds = -1;      // the batch whose inputs and classes are loaded
   bool at_own_weights = false;  // the last full run was of that batch at the network's own weights
 
  private:
+  /// A target that is NaN can have finite gradients (that of a NaN logit by a weight behind it); they must not pass for an answer.
+  void reverse_targets(SampleSink& sink) {
+    const std::span<const float> of = given();
+    for (std::size_t s = 0; s < seeds_.size(); ++s) seeds_[s] = std::isfinite(of[s]) ? 1 : std::numeric_limits<float>::quiet_NaN();
+    workspace_.reverse(sink, seeds_);
+  }
+
   ValueId root_;
   std::vector<float> inputs_;
   std::vector<std::int64_t> classes_, answers_;
   std::vector<float> targets_;
-  std::vector<float> seeds_;  // 1 for each sample: the gradient of the sum of the targets
+  std::int64_t classes_of_network_;
+  Swept swept_;
+  std::vector<float> seeds_;  // of targets 1 for each sample: the gradient of their sum
   bool freezes_ = false;
   Workspace<float> workspace_;
 };
@@ -160,16 +189,17 @@ TargetRuns::TargetRuns(const Network& network, const Calibration& calibration, s
   const bool labelled = calibration.target == Target::label_ce;
   if (labelled) check_labels(calibration, n, std::max<std::int64_t>(2, network.classes()));  // one logit tells two apart
   if (options.batch < 0) throw Error("calibration: batches of {} samples; use at least 1", options.batch);
-  program_ = std::make_unique<Program>(network, calibration.target, weights);
+  program_ = std::make_unique<Program>(network, calibration.target, options.swept, weights);
 
   // Which samples form a group must not follow from their order, which may be by class.
   order_.resize(static_cast<std::size_t>(n));
   std::iota(order_.begin(), order_.end(), 0);
   Random(mix(options.seed, hash("bootstrap.groups"))).shuffle<std::int64_t>(order_);
   bounds_ = split(n, options.groups);
-  const std::int64_t most = options.batch > 0 ? options.batch : affordable_batch(program_->tape, options.gradients);
+  const std::int64_t most = options.batch > 0 ? options.batch : affordable_batch(program_->tape, sweeps(options.swept));
   batches_ = {0};
-  const std::vector<std::int64_t> stretches = program_->samples_are_apart() ? std::vector<std::int64_t>{0, n} : bounds_;
+  const bool apart = program_->samples_are_apart() || options.chunk > 0;  // chunks are not summed up by group
+  const std::vector<std::int64_t> stretches = apart ? split_at_multiples(n, options.chunk > 0 ? options.chunk : n) : bounds_;
   for (std::size_t i = 0; i + 1 < stretches.size(); ++i) {
     const std::int64_t size = stretches[i + 1] - stretches[i];
     const std::vector<std::int64_t> parts = split(size, (size + most - 1) / most);
@@ -211,7 +241,7 @@ TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
   return batch;
 }
 
-void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> targets) {
+void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> given) {
   // To start in the middle pays where the first part is still there: with several batches it would have to be run for each.
   const int from = moved >= 0 && batches_.size() == 2 && options_.moves_one ? program_->place[static_cast<std::size_t>(moved)] : -1;
   for (std::size_t b = 0; b + 1 < batches_.size(); ++b) {
@@ -222,14 +252,30 @@ void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, 
       batch.replay(parameters);
       batch.at_own_weights = false;
     }
-    const std::span<const float> own = batch.targets();
-    if (!targets.empty()) std::ranges::copy(own, targets.begin() + static_cast<std::ptrdiff_t>(batches_[b]));
+    if (!given.empty()) {
+      const std::span<const float> own = batch.given();
+      std::ranges::copy(own, given.begin() + static_cast<std::ptrdiff_t>(batches_[b] * std::ssize(own) / batch.size()));
+    }
     if (sink) {
       sink->select({batches_[b], batches_[b + 1]});
-      batch.reverse(*sink);
+      batch.reverse(*sink,
+                    std::span(order_).subspan(static_cast<std::size_t>(batches_[b]), static_cast<std::size_t>(batch.size())));
     }
     if (options_.progress) options_.progress(batch.size());
   }
+}
+
+std::span<const float> TargetRuns::run_batch(std::size_t number, const Parameters& parameters, int moved) {
+  const int from = moved >= 0 && options_.moves_one ? program_->place[static_cast<std::size_t>(moved)] : -1;
+  Batch& batch = load(number, from >= 0);
+  if (from >= 0) {
+    batch.resume(from, parameters);
+  } else {
+    batch.replay(parameters);
+    batch.at_own_weights = moved == nothing;
+  }
+  if (options_.progress) options_.progress(batch.size());
+  return batch.given();
 }
 
 }  // namespace safer

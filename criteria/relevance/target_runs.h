@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "criteria/relevance/output_seeds.h"
 #include "criteria/relevance/sample_sink.h"
 #include "engine/ops/target.h"
 #include "models/network.h"
@@ -25,15 +26,16 @@ std::vector<std::int64_t> split(std::int64_t n, std::int64_t parts);
 struct RunOptions {
   int groups = 1;  // 1..n; what is in which group follows from the seed
   std::uint64_t seed = 0;
-  std::int64_t batch = 0;  // most samples that run at once; 0: as many as a moderate amount of memory holds
-  bool gradients = true;   // whether runs will be swept backwards
-  bool moves_one = false;  // whether single weights will be moved: their runs then start where they are read
+  std::int64_t batch = 0;       // most samples that run at once; 0: as many as a moderate amount of memory holds
+  std::int64_t chunk = 0;       // no batch has samples of two chunks of this size; 0: there are none
+  Swept swept = Swept::target;  // what runs give, and where sweeps start
+  bool moves_one = false;       // whether single weights will be moved: their runs then start where they are read
   std::function<void(std::int64_t samples)> progress = {};  // called after each batch with its size
 };
 
-/// A network with a target behind its logits, run over all calibration samples at whatever weights, in inference mode. The class of
-/// each sample is frozen: its label, or else what the network says at its own weights. Samples lie in groups, drawn by the seed,
-/// and are counted in the order of the groups. Nothing is planned anew from run to run.
+/// A network, with a target behind its logits where that is asked for, run over all calibration samples at whatever weights, in
+/// inference mode. The class of each sample is frozen: its label, or else what the network says at its own weights. Samples lie in
+/// groups, drawn by the seed, and are counted in the order of the groups. Nothing is planned anew from run to run.
 class TargetRuns {
  public:
   /// `weights`: the parameters that are swept. The network and the calibration must outlive this object, the network unchanged.
@@ -47,9 +49,15 @@ class TargetRuns {
 
   /// What differs from the network's own weights: nothing, everything, or the one at this place in `weights`.
   static constexpr int nothing = -1, everything = -2;
-  /// Runs all samples at `parameters`. A sink is offered the weight gradients of the sum of targets, batch by batch. targets: of
-  /// each sample, or empty.
-  void run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> targets = {});
+  /// Runs all samples at `parameters`. A sink is offered the weight gradients of the sum of targets, batch by batch, or else of
+  /// each sweep of outputs in turn. given: the target of each sample or its logits, or empty.
+  void run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> given = {});
+
+  std::size_t batches() const { return batches_.size() - 1; }
+  Range batch(std::size_t number) const { return {batches_[number], batches_[number + 1]}; }
+  /// Runs a single batch; what it gives is valid until the next run. Many runs of one batch are cheaper than many of all in turn:
+  /// what lies before the moved weight is computed once.
+  std::span<const float> run_batch(std::size_t number, const Parameters& parameters, int moved);
 
  private:
   class Batch;

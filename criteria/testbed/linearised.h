@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "criteria/testbed/damage.h"
+#include "criteria/damage.h"
 #include "models/network.h"
 #include "models/perturbation.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "criteria/ranking.h"
-#include "criteria/testbed/damage.h"
+#include "criteria/damage.h"
 #include "criteria/testbed/noisy_runs.h"
 #include "criteria/testbed/partial_order.h"
 #include "models/data/dataset.h"

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "criteria/testbed/damage.h"
+#include "criteria/damage.h"
 #include "engine/tape/workspace.h"
 #include "models/data/dataset.h"
 #include "models/network.h"

@@ -182,13 +182,13 @@ TEST_CASE("write the inputs of the goldens" * doctest::skip()) {
   write_safetensors(folder / "inputs.safetensors", tensors);
 }
 
-TEST_CASE("all criteria agree with PyTorch in double precision, in both presets, a layer at a time and jointly") {
+TEST_CASE("the paper's ten criteria agree with PyTorch in double precision, in both presets, a layer at a time and jointly") {
   const Tensors inputs = read("inputs.safetensors"), expected = read("phi.safetensors");
   for (const Golden& golden : goldens) {
     const Network network = network_of(golden, inputs);
     for (const Preset& preset : presets())
       for (const char* path : {"layer", "joint"})
-        for (const Criterion* criterion : criteria()) {
+        for (const Criterion* criterion : criteria().first(10)) {
           const RankResult result = rank_layers(network, inputs.at(std::string(golden.name) + "/inputs"),
                                                 {.preset = std::string(preset.name),
                                                  .criteria = {std::string(criterion->name)},

@@ -40,19 +40,12 @@ class PlainMlp {
     for (const double value : z) total += std::exp(value - z[top]);
     for (std::size_t k = 0; k < z.size(); ++k) d[k] = cross_entropy ? std::exp(z[k] - z[top]) / total - (k == top) : k == top;
 
-    std::vector<std::vector<double>> gradients(layers_.size());
-    for (std::size_t l = layers_.size(); l-- > 0;) {
-      const Layer& layer = layers_[l];
-      std::vector<double> below(layer.in);
-      for (std::size_t o = 0; o < layer.out; ++o)
-        for (std::size_t i = 0; i < layer.in; ++i) {
-          const double x = l == 0 ? a[0][i] : std::max(a[l][i], 0.0);
-          gradients[l].push_back(d[o] * x);
-          if (l == 0 || a[l][i] > 0) below[i] += d[o] * layer.weight[o * layer.in + i];
-        }
-      d = below;
-    }
-    return gradients;
+    return gradients_of(a, d);
+  }
+
+  /// The gradient by each layer's weight of what has these derivatives by the logits.
+  std::vector<std::vector<double>> gradients(std::span<const float> sample, const std::vector<double>& by_logits) const {
+    return gradients_of(activations(sample), by_logits);
   }
 
  private:
@@ -72,6 +65,22 @@ class PlainMlp {
       a.push_back(y);
     }
     return a;
+  }
+
+  std::vector<std::vector<double>> gradients_of(const std::vector<std::vector<double>>& a, std::vector<double> d) const {
+    std::vector<std::vector<double>> gradients(layers_.size());
+    for (std::size_t l = layers_.size(); l-- > 0;) {
+      const Layer& layer = layers_[l];
+      std::vector<double> below(layer.in);
+      for (std::size_t o = 0; o < layer.out; ++o)
+        for (std::size_t i = 0; i < layer.in; ++i) {
+          const double x = l == 0 ? a[0][i] : std::max(a[l][i], 0.0);
+          gradients[l].push_back(d[o] * x);
+          if (l == 0 || a[l][i] > 0) below[i] += d[o] * layer.weight[o * layer.in + i];
+        }
+      d = below;
+    }
+    return gradients;
   }
 
   std::vector<Layer> layers_;

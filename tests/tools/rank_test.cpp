@@ -38,16 +38,15 @@ TEST_CASE("rank: without arguments it trains the built-in network and says what 
   const Outcome outcome = run_safer({"rank"});
   CHECK(outcome.status == 0);
   CHECK(outcome.log.empty());
-  for (const char* part :
-       {"moons-vanilla", "trained on the spot", "data moons", "preset recommended", "criterion weight-x-gradient", "reduction ",
-        "target pseudo-ce", "256 samples", "seed 0", "layers.0.weight", "head.weight", "####"}) {
+  for (const char* part : {"moons-vanilla", "trained on the spot", "data moons", "preset recommended", "criterion perturbation",
+                           "reduction ", "target outputs", "256 samples", "seed 0", "layers.0.weight", "head.weight", "####"}) {
     CAPTURE(part);
     CHECK(contains(outcome.out, part));
   }
 }
 
 TEST_CASE("rank: one JSON document with the fields that programs rely on") {
-  const json document = rank_json({});
+  const json document = rank_json({"--criterion", "weight-x-gradient"});
   std::set<std::string> fields;
   for (const auto& [field, value] : document.items()) fields.insert(field);
   CHECK(fields == std::set<std::string>{"model", "preset", "criterion", "reduction", "target", "samples", "seed", "layers"});
@@ -130,8 +129,9 @@ TEST_CASE("rank: unknown names list the choices") {
 
 TEST_CASE("rank: the help lists every name") {
   const std::string help = run_safer({"rank", "--help"}).out;
-  for (const char* part : {"Criteria: weight gradient weight-x-gradient gradcam++ ig gig idgi smoothgrad vargrad hsic\n",
-                           "Reductions: mean ", " rms\n", "Targets: top-logit "}) {
+  for (const char* part :
+       {"Criteria: weight gradient weight-x-gradient gradcam++ ig gig idgi smoothgrad vargrad hsic perturbation ablation ",
+        "Reductions: mean ", " rms\n", "Targets: top-logit "}) {
     CAPTURE(part);
     CHECK(contains(help, part));
   }
@@ -269,8 +269,8 @@ TEST_CASE("rank: the relevance of one criterion, tensor by tensor") {
 }
 
 TEST_CASE("rank: options without an effect are said to have none") {
-  const Outcome outcome =
-      run_safer({"rank", "--fold-bn", "--path", "joint", "--steps", "3", "--draws", "3", "--noise", "1", "--masks", "4"});
+  const Outcome outcome = run_safer({"rank", "--criterion", "gradient", "--fold-bn", "--path", "joint", "--steps", "3", "--draws",
+                                     "3", "--noise", "1", "--masks", "4"});
   CHECK(outcome.status == 0);
   for (const char* option : {"--fold-bn", "--path", "--steps", "--draws", "--noise", "--masks"}) {
     CAPTURE(option);

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "engine/error.h"
@@ -12,7 +13,7 @@
 namespace safer {
 namespace {
 
-constexpr std::string_view format = "1";              // of the tables, and of what the numbers in them mean
+constexpr std::string_view format = "2";              // of the tables, and of what the numbers in them mean
 constexpr std::int64_t pool = std::int64_t{1} << 16;  // points that draws are taken from: so many that none is seen often
 constexpr double data_noise = 0.1;
 constexpr std::int64_t family_stride = 1'000'000;                     // of ids
@@ -90,10 +91,12 @@ std::vector<Condition> conditions(const Recipe& recipe, MoonsFamily family) {
 }
 
 MeasureOptions measure_options(const Recipe& recipe, const Specimen& specimen, const Condition& condition, int repetition) {
+  const bool costly = specimen.family == MoonsFamily::transformer;
+  const int most_draws = costly ? std::max(2, recipe.most_draws / 16) : recipe.most_draws;
   return {.sweep = {.noise = condition.noise, .place = condition.place, .levels = recipe.levels},
-          .points = recipe.points,
-          .first_draws = recipe.first_draws,
-          .most_draws = recipe.most_draws,
+          .points = costly ? std::max<std::int64_t>(1, recipe.points / 4) : recipe.points,
+          .first_draws = std::min(recipe.first_draws, most_draws),
+          .most_draws = most_draws,
           .seed = mix(mix(recipe.seed, static_cast<std::uint64_t>(specimen.id())), static_cast<std::uint64_t>(repetition)),
           .rank_head = recipe.rank_head};
 }

@@ -13,7 +13,7 @@ namespace safer {
 struct Recipe {
   std::uint64_t seed = 0;
   std::vector<double> levels = NoiseSweep{}.levels;
-  int first_draws = 32, most_draws = 8192;
+  int first_draws = 32, most_draws = 1024;
   std::int64_t points = 32;  // of a draw
   bool rank_head = false;    // whether the last layer is measured and ranked
   bool all_places = false;   // noise on activations for all families, not only for moons-vanilla as in the paper
@@ -46,7 +46,8 @@ struct Condition {
 };
 std::vector<Condition> conditions(const Recipe& recipe, MoonsFamily family);
 constexpr int repetitions = 2;  // the truth, and an independent measurement of it: with other points, and other noise
-/// How one measurement of a specimen is made; its points come from measurement_data().
+/// How one measurement of a specimen is made; its points come from measurement_data(). A transformer has several times the layers
+/// and of each many times the cost: it gets a sixteenth of the draws and a quarter of the points.
 MeasureOptions measure_options(const Recipe& recipe, const Specimen& specimen, const Condition& condition, int repetition);
 Dataset measurement_data(const Specimen& specimen, int repetition);
 constexpr std::int64_t calibration_points = 256;

@@ -1,4 +1,4 @@
-#include "criteria/testbed/damage.h"
+#include "criteria/damage.h"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "criteria/relevance/criterion.h"
+
+namespace safer {
+
+/// The geometric mean of how far the probabilities move while a layer's weights shrink to 0 (ablation), and when they get noise of
+/// up to the size of the largest, which counts half as much: the default of the `recommended` preset, derived in
+/// docs/default-criterion.md. A number of the layer, which every reduction leaves as it is.
+extern const Criterion perturbation_criterion;
+
+}  // namespace safer

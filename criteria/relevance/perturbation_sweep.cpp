@@ -1,0 +1,112 @@
+#include "criteria/relevance/perturbation_sweep.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "criteria/damage.h"
+#include "criteria/layer_scores.h"
+#include "criteria/relevance/target_runs.h"
+#include "engine/random.h"
+#include "models/perturbation.h"
+
+namespace safer {
+namespace {
+
+/// What a batch's probabilities are compared with, by group of samples that it has some of.
+class Distances {
+ public:
+  Distances(Range batch, std::span<const std::int64_t> bounds, std::int64_t classes, std::span<const float> clean) {
+    for (std::size_t group = 0; group + 1 < bounds.size(); ++group) {
+      const std::int64_t first = std::max(bounds[group], batch.begin), last = std::min(bounds[group + 1], batch.end);
+      if (first >= last) continue;
+      parts_.push_back({group, static_cast<std::size_t>((first - batch.begin) * classes),
+                        static_cast<std::size_t>((last - first) * classes), static_cast<double>(last - first),
+                        DamageMeter(last - first, classes)});
+      parts_.back().meter.set_clean(clean.subspan(parts_.back().first, parts_.back().count), {});
+    }
+  }
+  /// add(group, sum of the distances of its samples)
+  template <class Add>
+  void each(std::span<const float> logits, const Add& add) {
+    for (Part& part : parts_)
+      add(part.group, part.samples * of(part.meter.compare(logits.subspan(part.first, part.count)), Damage::probabilities));
+  }
+
+ private:
+  struct Part {
+    std::size_t group, first, count;
+    double samples;
+    DamageMeter meter;
+  };
+  std::vector<Part> parts_;
+};
+
+/// A layer, its weights' place among those that are swept, and a copy of the parameters to change it in.
+struct Changed {
+  Layer layer;
+  std::size_t weight, part, parts;  // parts: that its weight tensor has
+  NeuronView view;
+  double largest;
+  Parameters parameters;
+};
+
+std::vector<Changed> changed_layers(const SweepContext& context) {
+  const Parameters& own = context.network.parameters;
+  std::vector<Changed> all;
+  for (const Layer& layer : context.network.tape.layers()) {
+    const auto weight = static_cast<std::size_t>(std::ranges::find(context.weights, layer.parameter) - context.weights.begin());
+    if (weight == context.weights.size()) continue;
+    const ParameterSpec& spec = own.spec(layer.parameter);
+    all.push_back({layer, weight, part_of(layer, spec), std::max<std::size_t>(1, spec.parts.size()),
+                   weight_view(own[layer.parameter].shape(), layer), largest_weight(own, layer), own});
+  }
+  return all;
+}
+
+/// to = scale from, over the layer's elements.
+void shrink(std::span<float> to, const NeuronView& view, double scale) {
+  const auto count = static_cast<std::size_t>(view.range.size() * view.inner);
+  for (std::int64_t outer = 0; outer < view.outer; ++outer) {
+    const auto first = static_cast<std::size_t>((outer * view.neurons + view.range.begin) * view.inner);
+    for (float& w : to.subspan(first, count)) w = static_cast<float>(scale * double{w});
+  }
+}
+
+}  // namespace
+
+void sweep_perturbation(const SweepContext& context) {
+  const Parameters& own = context.network.parameters;
+  const int steps = steps_of(Probe::perturbation, context.options);
+  const auto need =
+      static_cast<std::size_t>(std::ranges::find(context.needs, Probe::perturbation, &Needs::probe) - context.needs.begin());
+  std::vector<Changed> layers = changed_layers(context);
+  const auto fresh = [&own](Changed& layer) {
+    const std::span<float> values = layer.parameters.mutable_values<float>(layer.layer.parameter);
+    std::ranges::copy(own[layer.layer.parameter].values<float>(), values.begin());
+    return values;
+  };
+  for (std::size_t batch = 0; batch < context.runs.batches(); ++batch) {
+    const Range samples = context.runs.batch(batch);
+    Distances distances(samples, context.runs.group_bounds(), context.network.classes(),
+                        context.runs.run_batch(batch, own, TargetRuns::nothing));
+    const std::uint64_t chunk = static_cast<std::uint64_t>(samples.begin / perturbation_chunk);
+    for (Changed& layer : layers) {
+      const auto measure = [&](std::size_t place) {
+        distances.each(context.runs.run_batch(batch, layer.parameters, static_cast<int>(layer.weight)),
+                       [&](std::size_t group, double distance) { context.sums.of(need, group, layer.weight)[place] += distance; });
+      };
+      for (int step = 0; step < steps; ++step) {
+        const double level = (step + 0.5) / steps;
+        shrink(fresh(layer), layer.view, level);
+        measure(layer.part);
+        const std::uint64_t key = mix(mix(mix(context.seed, hash("perturbation")), hash(layer.layer.name)), chunk);
+        perturb(
+            fresh(layer), layer.view,
+            {.noise = Noise::gaussian, .level = level, .unit = layer.largest, .key = mix(key, static_cast<std::uint64_t>(step))});
+        measure(layer.parts + layer.part);
+      }
+    }
+  }
+}
+
+}  // namespace safer
