@@ -19,6 +19,13 @@ void DamageMeter::set_probabilities(std::span<const float> logits, std::span<dou
     return;
   }
   const double largest = std::ranges::max(logits);
+  if (classes_ == 2) {
+    // One difference from the largest is 0, and its exponential 1; where it is NaN, so is all that follows.
+    const double d0 = double{logits[0]} - largest, d1 = double{logits[1]} - largest, e = std::exp(d0 + d1), sum = 1 + e;
+    out[0] = (d0 < 0 ? e : 1) / sum;
+    out[1] = (d1 < 0 ? e : 1) / sum;
+    return;
+  }
   double sum = 0;
   for (std::size_t c = 0; c < classes_; ++c) sum += out[c] = std::exp(double{logits[c]} - largest);
   for (std::size_t c = 0; c < classes_; ++c) out[c] /= sum;

@@ -1,11 +1,12 @@
 #include "engine/random.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstddef>
 #include <numbers>
 #include <utility>
+
+#include "engine/kernels/dispatch.h"
+#include "engine/random_fill_loops.h"
 
 namespace safer {
 
@@ -49,81 +50,59 @@ std::uint64_t hash(std::string_view name) {
   return h;
 }
 
+#if defined(__x86_64__)
+extern const RandomFill avx2_fill;
+#endif
+
 namespace {
 
-float to_unit(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
+constinit const RandomFill baseline_fill{"baseline", &fill_uniform, &fill_normal};
 
-/// ln u for u in (0, 1]: u = m 2^e with m near 1, and ln m = 2 artanh((m - 1) / (m + 1)) by its series.
-float logarithm(float u) {
-  constexpr std::uint32_t root_of_half = 0x3f3504f3;
-  const auto bits = std::bit_cast<std::uint32_t>(u);
-  const std::int32_t e = static_cast<std::int32_t>(bits - root_of_half) >> 23;
-  const float m = std::bit_cast<float>(bits - (static_cast<std::uint32_t>(e) << 23));
-  const float s = (m - 1) / (m + 1), s2 = s * s;
-  const float series = 1 + s2 * (1 / 3.0f + s2 * (1 / 5.0f + s2 * (1 / 7.0f + s2 / 9)));
-  return static_cast<float>(e) * std::numbers::ln2_v<float> + 2 * s * series;
+const RandomFill& active_fill() {
+  static const RandomFill& best = *random_fills().front();
+  return best;
 }
 
-/// Two normal numbers from two words (Box & Muller 1958). No branches and no calls, so that a loop over it becomes vectors.
-void to_normal(std::uint32_t a, std::uint32_t b, float& x, float& y) {
-  const float u = (static_cast<float>(static_cast<std::int32_t>(a >> 1)) + 0.5f) * 0x1p-31f;
-  const float radius = std::sqrt(std::max(0.0f, -2 * logarithm(u)));
-  // The angle is a number of 2^-24 turns. Folded into an eighth of a turn around a multiple of a quarter, short series do.
-  const std::uint32_t turn = b >> 8, quarter = (turn + (1u << 21)) >> 22;
-  const float t = static_cast<float>(static_cast<std::int32_t>(turn - (quarter << 22))) * (0x1p-23f * std::numbers::pi_v<float>);
-  const float t2 = t * t;
-  const float sine = t * (1 + t2 * (-1 / 6.0f + t2 * (1 / 120.0f + t2 * (-1 / 5040.0f + t2 / 362880))));
-  const float cosine = 1 + t2 * (-1 / 2.0f + t2 * (1 / 24.0f + t2 * (-1 / 720.0f + t2 / 40320)));
-  // An odd number of quarters swaps the two. Selecting by bits keeps branches out.
-  const std::uint32_t swap = 0 - (quarter & 1), cosine_bits = std::bit_cast<std::uint32_t>(cosine),
-                      other = (cosine_bits ^ std::bit_cast<std::uint32_t>(sine)) & swap;
-  const std::uint32_t cosine_sign = ((quarter + 1) & 2) << 30, sine_sign = (quarter & 2) << 30;
-  x = radius * std::bit_cast<float>(cosine_bits ^ other ^ cosine_sign);
-  y = radius * std::bit_cast<float>(std::bit_cast<std::uint32_t>(sine) ^ other ^ sine_sign);
-}
-
-/// out[i] = element first + i, where convert(to, words, n) makes n elements, a multiple of 4, from as many words.
-template <class Convert>
-void fill(std::uint64_t key, std::uint64_t sample, std::uint64_t first, std::span<float> out, const Convert& convert) {
-  constexpr std::size_t lanes = 16;  // enough for the compiler to make vectors of the counters
-  std::array<std::uint32_t, 4 * lanes> words;
-  std::size_t i = 0;
-  while (i < out.size()) {
-    const std::uint64_t element = first + i;
-    if (element % 4 == 0 && out.size() - i >= words.size()) {
-      for (std::size_t b = 0; b < lanes; ++b) {
-        const Block c = block(key, sample, element / 4 + b);
-        words[4 * b] = c.w0;
-        words[4 * b + 1] = c.w1;
-        words[4 * b + 2] = c.w2;
-        words[4 * b + 3] = c.w3;
-      }
-      convert(out.data() + i, words.data(), words.size());
-      i += words.size();
-      continue;
+/// out[i] = element first + i. What the ends need of a whole fill is copied from one.
+void fill(FillKernel* kernel, std::uint64_t key, std::uint64_t sample, std::uint64_t first, std::span<float> out) {
+  while (!out.empty()) {
+    const std::size_t skipped = first % 4, count = std::min(fill_size - skipped, out.size());
+    if (count == fill_size) {
+      kernel(out.data(), key, sample, first / 4);
+    } else {
+      std::array<float, fill_size> whole;
+      kernel(whole.data(), key, sample, first / 4);
+      std::copy_n(whole.data() + skipped, count, out.data());
     }
-    std::array<float, 4> four;
-    convert(four.data(), philox(key, sample, element / 4).data(), four.size());
-    for (std::uint64_t lane = element % 4; lane < 4 && i < out.size(); ++lane, ++i) out[i] = four[lane];
+    first += count;
+    out = out.subspan(count);
   }
 }
 
 }  // namespace
+
+std::span<const RandomFill* const> random_fills() {
+#if defined(__x86_64__)
+  // As everywhere, SAFER_ISA=sse2 keeps what is newer from running.
+  static const RandomFill* const all[] = {&avx2_fill, &baseline_fill};
+  const bool newer = __builtin_cpu_supports("avx2") && kernels::active().name != "sse2";
+#else
+  static const RandomFill* const all[] = {&baseline_fill};
+  const bool newer = true;
+#endif
+  return std::span(all).subspan(newer ? 0 : 1);
+}
 
 float RandomField::uniform(std::uint64_t sample, std::uint64_t element) const {
   return to_unit(philox(key_, sample, element / 4)[element % 4]);
 }
 
 void RandomField::uniform(std::uint64_t sample, std::uint64_t first, std::span<float> out) const {
-  fill(key_, sample, first, out, [](float* to, const std::uint32_t* words, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) to[i] = to_unit(words[i]);
-  });
+  fill(active_fill().uniform, key_, sample, first, out);
 }
 
 void RandomField::normal(std::uint64_t sample, std::uint64_t first, std::span<float> out) const {
-  fill(key_, sample, first, out, [](float* to, const std::uint32_t* words, std::size_t n) {
-    for (std::size_t i = 0; i < n; i += 2) to_normal(words[i], words[i + 1], to[i], to[i + 1]);
-  });
+  fill(active_fill().normal, key_, sample, first, out);
 }
 
 std::uint64_t Random::bits() {

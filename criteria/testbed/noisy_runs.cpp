@@ -101,7 +101,7 @@ void NoisyRuns::run(std::size_t layer, const NoiseDraw& noise) {
   std::optional<Parameters>& replica = replicas_[static_cast<std::size_t>(parameter)];
   if (!replica) replica = network_.parameters;
   const std::span<float> values = replica->mutable_values<float>(parameter);
-  std::ranges::copy(clean.values<float>(), values.begin());
+  std::copy_n(clean.values<float>().data(), values.size(), values.data());
   perturb(values, weight_view(clean.shape(), layers_[layer]), noise);
   workspace_.resume(resume, *replica);
 }

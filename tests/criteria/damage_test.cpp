@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -45,6 +46,26 @@ TEST_CASE("damage: one logit is a probability by the logistic function") {
   CHECK(of(damages, Damage::logits) == 3);
   CHECK(of(damages, Damage::probabilities) == doctest::Approx(1 / (1 + std::exp(-2.0)) - 1 / (1 + std::exp(1.0))));
   CHECK(of(damages, Damage::accuracy) == 1);
+}
+
+TEST_CASE("damage: two logits have the bits of the general formula, whichever is larger") {
+  const auto general = [](float a, float b) {
+    const double largest = std::max(a, b), ea = std::exp(a - largest), eb = std::exp(b - largest), sum = ea + eb;
+    const double da = ea / sum - 0.5, db = eb / sum - 0.5;
+    return std::sqrt(da * da + db * db);
+  };
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  DamageMeter meter(1, 2);
+  meter.set_clean(std::vector<float>{0, 0}, {});
+  for (const float a : {-300.5f, -2.25f, -0.0f, 0.0f, 0.3f, 1e-20f, 88.0f})
+    for (const float b : {-infinity, -2.5f, 0.0f, 0.1f, 7.75f, 1e30f}) {
+      CAPTURE(a);
+      CAPTURE(b);
+      CHECK(of(meter.compare(std::vector<float>{a, b}), Damage::probabilities) == general(a, b));
+      CHECK(of(meter.compare(std::vector<float>{b, a}), Damage::probabilities) == general(b, a));
+    }
+  CHECK(std::isnan(of(meter.compare(std::vector<float>{infinity, 0}), Damage::probabilities)));
+  CHECK(std::isnan(of(meter.compare(std::vector<float>{-infinity, -infinity}), Damage::probabilities)));
 }
 
 TEST_CASE("damage: NaN is not hidden, and never right") {

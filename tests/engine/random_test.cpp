@@ -3,9 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <vector>
+
+#include "engine/random_fill.h"
 
 using namespace safer;
 
@@ -42,6 +46,43 @@ TEST_CASE("random: long and short requests of a field give the same numbers") {
       field.normal(3, first, some);
       CHECK(std::equal(some.begin(), some.end(), normal.begin() + static_cast<std::ptrdiff_t>(first)));
     }
+}
+
+TEST_CASE("random: every instruction set makes the same bits, those of the plain blocks") {
+  REQUIRE(!random_fills().empty());
+  MESSAGE(random_fills().size(), " of them run here, the best: ", random_fills().front()->name);
+  const RandomFill& plain = *random_fills().back();
+  const auto bits = [](FillKernel* kernel, std::uint64_t key, std::uint64_t sample, std::uint64_t block) {
+    std::array<float, fill_size> made;
+    kernel(made.data(), key, sample, block);
+    return std::bit_cast<std::array<std::uint32_t, fill_size>>(made);
+  };
+  // Counters that carry into their high words, and keys and samples with all of their bits in use.
+  Random random(13);
+  for (int round = 0; round < 2000; ++round) {
+    const std::uint64_t key = random.bits(), sample = random.bits() >> (round % 64), near_carry = 0xFFFFFFF8;
+    const std::uint64_t block = round % 2 == 0 ? random.bits() >> (round % 48) : near_carry + random.below(16);
+    std::array<float, fill_size> expected;
+    for (std::size_t i = 0; i < fill_size; ++i) {
+      const std::uint32_t word = philox(key, sample, block + i / 4)[i % 4];
+      expected[i] = static_cast<float>(word >> 8) * 0x1p-24f;
+    }
+    const auto normal = bits(plain.normal, key, sample, block);
+    for (const RandomFill* fill : random_fills()) {
+      CAPTURE(fill->name);
+      REQUIRE(bits(fill->uniform, key, sample, block) == std::bit_cast<std::array<std::uint32_t, fill_size>>(expected));
+      REQUIRE(bits(fill->normal, key, sample, block) == normal);
+    }
+  }
+}
+
+TEST_CASE("random: normal numbers never change, to the last bit") {
+  // Databases of measurements are continued by later versions of the program.
+  std::vector<float> normal(100000);
+  RandomField(11).normal(2, 1, normal);
+  std::uint64_t digest = 0;
+  for (const float z : normal) digest = mix(digest, std::bit_cast<std::uint32_t>(z));
+  CHECK(digest == 0x1195E3FB1EBB8F34);
 }
 
 TEST_CASE("random: a field's normal numbers are Box and Muller's transform of its words") {

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace safer {
+
+constexpr std::size_t fill_size = 64;
+
+/// Writes elements 4 * block .. 4 * block + fill_size - 1 of a sample of a field.
+using FillKernel = void(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block);
+
+/// What RandomField::uniform and normal are made of, for one instruction set.
+struct RandomFill {
+  std::string_view name;
+  FillKernel *uniform, *normal;
+};
+
+/// Those of this build that run here, best first; all give the same bits.
+std::span<const RandomFill* const> random_fills();
+
+}  // namespace safer
