@@ -33,3 +33,16 @@ function(safer_library name)
   endforeach()
   set_property(GLOBAL APPEND PROPERTY SAFER_LIBRARIES safer_${name})
 endfunction()
+
+# safer_precompile(TARGET headers... | REUSE_FROM target of the same compiler options)
+# Off by default: a file must compile with its own includes alone, which nobody would notice otherwise, and a change of one header
+# listed here compiles the whole target anew. It pays where everything is compiled once.
+function(safer_precompile target)
+  if(SAFER_PRECOMPILE)
+    if(ARGV1 STREQUAL "REUSE_FROM")
+      target_precompile_headers(${target} REUSE_FROM ${ARGV2})
+    else()
+      target_precompile_headers(${target} PRIVATE ${ARGN})
+    endif()
+  endif()
+endfunction()

@@ -10,7 +10,10 @@
 namespace safer::kernels {
 
 #if defined(__x86_64__)
-extern const KernelTable<float> sse2_table, avx2_table, avx512_table;
+extern const KernelTable<float> sse2_table, avx2_table;
+#if !defined(SAFER_WITHOUT_AVX512)
+extern const KernelTable<float> avx512_table;
+#endif
 #elif defined(__aarch64__)
 extern const KernelTable<float> neon64_table;
 #endif
@@ -20,12 +23,14 @@ namespace {
 // __builtin_cpu_supports also asks whether the operating system saves the registers.
 constexpr Isa list[] = {
 #if defined(__x86_64__)
+#if !defined(SAFER_WITHOUT_AVX512)
     {&avx512_table,
      [] {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
      },
      true},
+#endif
     {&avx2_table, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, true},
     {&sse2_table, [] { return true; }, true},
 #elif defined(__aarch64__)

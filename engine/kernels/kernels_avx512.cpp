@@ -1,4 +1,4 @@
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SAFER_WITHOUT_AVX512)
 
 #include <immintrin.h>
 

@@ -27,12 +27,18 @@ std::vector<double> probabilities(std::span<const float> z) {
   return p;
 }
 
+#ifdef SAFER_SANITIZED
+constexpr std::uint64_t draws = 1000;
+#else
+constexpr std::uint64_t draws = 4000;
+#endif
+
 /// |f(perturbed) - f|^2 of the only sample, over many draws.
 Estimate squared_damage(const Network& network, const Layer& layer, const Tensor& input, Noise noise, double level, Damage damage) {
   const Tensor clean = predict(network, input);
   std::vector<double> squares;
-  for (std::uint64_t key = 0; key < 4000; ++key) {
-    Network noisy = network;
+  Network noisy = network;
+  for (std::uint64_t key = 0; key < draws; ++key) {
     noisy.parameters = perturbed(network.parameters, layer, noise, level, key);
     const Tensor changed = predict(noisy, input);
     const auto z = changed.values<float>(), z0 = clean.values<float>();

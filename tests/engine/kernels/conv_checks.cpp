@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <string>
 
 #include "engine/reference/reference.h"
 #include "tests/engine/kernels/kernel_checks.h"
@@ -79,13 +81,13 @@ void check_equal(const Floats& got, const Doubles& want, const std::string& what
 }  // namespace
 
 void check_conv2d(const KernelTable<float>& table) {
-  for (const Case& c : cases())
+  for (const Case& c : cases()) {
+    const Conv& conv = c.conv;
+    const Floats x = random_integers(in_size(conv), 70), w = random_integers(conv.out_channels * row_size(conv), 71);
+    const Floats bias = random_integers(conv.out_channels, 72), residual = random_integers(out_size(conv), 73);
+    const Doubles wide_x = widened(x), wide_w = widened(w), wide_bias = widened(bias), wide_residual = widened(residual);
     for (const bool packed : {false, true})
       for (int parts = 0; parts < 4; ++parts) {
-        const Conv& conv = c.conv;
-        const Floats x = random_integers(in_size(conv), 70), w = random_integers(conv.out_channels * row_size(conv), 71);
-        const Floats bias = random_integers(conv.out_channels, 72), residual = random_integers(out_size(conv), 73);
-        const Doubles wide_x = widened(x), wide_w = widened(w), wide_bias = widened(bias), wide_residual = widened(residual);
         Epilogue<float> epilogue;
         Epilogue<double> wide;
         if (parts & 1) epilogue.bias = bias.data(), wide.bias = wide_bias.data();
@@ -108,6 +110,7 @@ void check_conv2d(const KernelTable<float>& table) {
         table.conv2d(conv, y.data(), x.data(), packed ? nullptr : w.data(), packed ? copy->data() : nullptr, epilogue);
         check_equal(y, want, describe(c, fmt::format("epilogue {}, packed {}", parts, packed)));
       }
+  }
 }
 
 // What pack_conv2d writes is checked through conv2d.
@@ -120,7 +123,7 @@ void check_pack_conv2d(const KernelTable<float>& table) {
     Floats packed(table.packed_conv2d_size(c.conv), nan);
     table.pack_conv2d(c.conv, packed.data(), w.data());
     CHECK(packed.intact());
-    for (const float v : packed) CHECK(v == v);  // every element is set
+    CHECK(std::none_of(packed.begin(), packed.end(), [](float v) { return v != v; }));  // every element is set
   }
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <initializer_list>
+#include <string>
 
 #include "engine/reference/reference.h"
 #include "tests/engine/kernels/kernel_checks.h"
@@ -85,28 +86,32 @@ void check_unary_value(const KernelTable<float>& table, Unary f, const Floats& x
   CHECK(y.intact());
 }
 
-void check_unary_slope(const KernelTable<float>& table, Unary f, const Floats& x, bool accumulate) {
+void check_unary_slope(const KernelTable<float>& table, Unary f, const Floats& x) {
   const std::string what = fmt::format("unary_gradient {}", unary_names[int(f)]);
   const std::int64_t n = x.size();
   const Floats dy = random_floats(n, 3, 2), before = random_floats(n, 4);
-  Floats y(n), dx = before;
+  Floats y(n);
   for (std::int64_t i = 0; i < n; ++i) {
     double yi, xi = x[i];
     reference_table.unary[int(f)](&yi, &xi, 1, double(alpha));
     y[i] = float(yi);
   }
-  Doubles want = widened(before), slope(n, 0);
+  Doubles slope(n, 0);
   const Doubles wide_dy = widened(dy), wide_x = widened(x), wide_y = widened(y), ones(n, 1);
   const int u = int(f);
-  reference_table.unary_gradient[u](want.data(), wide_dy.data(), wide_x.data(), wide_y.data(), n, double(alpha), accumulate);
   reference_table.unary_gradient[u](slope.data(), ones.data(), wide_x.data(), wide_y.data(), n, double(alpha), false);
-  table.unary_gradient[u](dx.data(), dy.data(), reads_x[u] ? x.data() : nullptr, reads_y[u] ? y.data() : nullptr, n, alpha,
-                          accumulate);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double by_slope = tolerance(slope_bound(f), slope[i], x[i]) * std::abs(dy[i]);
-    check_close(dx[i], want[i], by_slope + 2 * eps * (std::abs(want[i]) + std::abs(before[i])), what, i);
+  for (const bool accumulate : {false, true}) {
+    Floats dx = before;
+    Doubles want = widened(before);
+    reference_table.unary_gradient[u](want.data(), wide_dy.data(), wide_x.data(), wide_y.data(), n, double(alpha), accumulate);
+    table.unary_gradient[u](dx.data(), dy.data(), reads_x[u] ? x.data() : nullptr, reads_y[u] ? y.data() : nullptr, n, alpha,
+                            accumulate);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double by_slope = tolerance(slope_bound(f), slope[i], x[i]) * std::abs(dy[i]);
+      check_close(dx[i], want[i], by_slope + 2 * eps * (std::abs(want[i]) + std::abs(before[i])), what, i);
+    }
+    CHECK(dx.intact());
   }
-  CHECK(dx.intact());
 }
 
 void check_binary_of(const KernelTable<float>& table, Binary f, std::int64_t n, std::int64_t a_step, std::int64_t b_step,
@@ -146,11 +151,7 @@ void check_unary(const KernelTable<float>& table) {
 }
 
 void check_unary_gradient(const KernelTable<float>& table) {
-  for (int f = 0; f < unary_count; ++f)
-    each_input([&](const Floats& x) {
-      check_unary_slope(table, Unary(f), x, false);
-      check_unary_slope(table, Unary(f), x, true);
-    });
+  for (int f = 0; f < unary_count; ++f) each_input([&](const Floats& x) { check_unary_slope(table, Unary(f), x); });
 }
 
 void check_binary(const KernelTable<float>& table) {
@@ -187,8 +188,10 @@ void check_fold(const KernelTable<float>& table) {
       table.fold[f](acc.data(), g.data(), n);
       reference_table.fold[f](want.data(), widened(g).data(), n);
       for (std::int64_t i = 0; i < n; ++i) {  // double arithmetic in the same order: the same bits
+        if (acc[i] == want[i] || (std::isnan(acc[i]) && std::isnan(g[i]))) continue;
         CAPTURE(fold_names[f]);
-        CHECK((acc[i] == want[i] || (std::isnan(acc[i]) && std::isnan(g[i]))));
+        CAPTURE(i);
+        CHECK(acc[i] == want[i]);
       }
       CHECK(acc.intact());
     }

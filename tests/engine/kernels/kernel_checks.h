@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/kernels/dispatch.h"
@@ -104,6 +104,6 @@ inline std::vector<std::int64_t> sizes() {
 
 /// Checks one value; `what` and `i` say which when it is wrong. NaN must meet NaN, infinity infinity, and else |got - want| <=
 /// tolerance.
-void check_close(float got, double want, double tolerance, const std::string& what, std::int64_t i);
+void check_close(float got, double want, double tolerance, std::string_view what, std::int64_t i);
 
 }  // namespace safer::kernels

@@ -1,15 +1,17 @@
 #include <doctest/doctest.h>
 
+#include <string>
+
 #include "engine/parallel.h"
 #include "tests/engine/kernels/kernel_checks.h"
 
 namespace safer::kernels {
 
-void check_close(float got, double want, double tolerance, const std::string& what, std::int64_t i) {
+void check_close(float got, double want, double tolerance, std::string_view what, std::int64_t i) {
   const float rounded = float(want);  // beyond the range of float: infinity
   const bool same = std::isnan(want) ? std::isnan(got) : std::isinf(rounded) ? got == rounded : std::abs(got - want) <= tolerance;
   if (same) return;
-  CAPTURE(what);
+  INFO(std::string(what));
   CAPTURE(i);
   CAPTURE(tolerance);
   CHECK(got == want);

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <string>
+
 #include "engine/reference/reference.h"
 #include "tests/engine/kernels/kernel_checks.h"
 
