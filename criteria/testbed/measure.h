@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "criteria/ranking.h"
 #include "criteria/damage.h"
+#include "criteria/ranking.h"
 #include "criteria/testbed/noisy_runs.h"
 #include "criteria/testbed/partial_order.h"
 #include "models/data/dataset.h"

@@ -9,6 +9,7 @@
 #include "criteria/reduction.h"
 #include "criteria/relevance/table.h"
 #include "criteria/testbed/linearised.h"
+#include "criteria/testbed/reparametrised.h"
 #include "engine/error.h"
 
 namespace safer {
@@ -49,9 +50,23 @@ Predicted linearise(const Network& network, const Dataset& calibration, const Re
   return {predict(Damage::logits), predict(Damage::probabilities), {}};
 }
 
+Predicted reparametrise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
+                        const Condition& condition) {
+  const std::vector<Layer> layers = measured_layers(network, recipe.rank_head);
+  const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
+  Predicted predicted;
+  for (const Damages& damages :
+       reparametrised_damage(network, layers, calibration.inputs, condition.noise, recipe.levels, reparametrised_draws, seed))
+    for (std::size_t kind = 0; kind < damage_count; ++kind) predicted[kind].push_back(damages[kind]);
+  return predicted;
+}
+
+bool on_weights(const Condition& condition) { return condition.place == Place::weights; }
+
 constexpr NoiseAware noise_aware[] = {
     {monte_carlo, [](const Condition&) { return true; }, replay},
-    {linear_formula, [](const Condition& condition) { return condition.place == Place::weights; }, linearise},
+    {linear_formula, on_weights, linearise},
+    {reparametrised, on_weights, reparametrise},
 };
 
 /// A noise-aware ranker under one condition.

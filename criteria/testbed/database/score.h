@@ -24,8 +24,9 @@ struct ScoreResult {
 /// damage.
 ///   monte-carlo   replays: the damage measured by 8 draws of every layer and level on the 256 calibration samples, unlabelled
 ///   linear        the formulas of linearised.h on the same samples: noise on weights, logits and probabilities
-constexpr std::string_view monte_carlo = "monte-carlo", linear_formula = "linear";
-constexpr int monte_carlo_draws = 8;
+///   reparametrised  those of reparametrised.h, 4 replays a level: noise on weights
+constexpr std::string_view monte_carlo = "monte-carlo", linear_formula = "linear", reparametrised = "reparametrised";
+constexpr int monte_carlo_draws = 8, reparametrised_draws = 4;
 
 /// Scores all layers of all networks by every criterion and reduction of the presets, and by what knows the noise, as far
 /// as the file does not have them: criteria that came later are added. One transaction a network, as build(). Throws Error as it.

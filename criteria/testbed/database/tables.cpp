@@ -140,7 +140,7 @@ std::vector<Source> references(Database& database, std::span<const Case> cases, 
     const auto found = best.find(one.network);
     return found == best.end() ? depth_scores(one, -1) : found->second;  // not measurable: wrong in any case
   });
-  for (const std::string_view name : {linear_formula, monte_carlo})
+  for (const std::string_view name : {linear_formula, reparametrised, monte_carlo})
     add(name, [&database, reader = std::make_shared<ScoreReader>(database), name, damage](const Case& one) {
       const auto noise = static_cast<std::size_t>(one.condition.noise), place = static_cast<std::size_t>(one.condition.place);
       return reader->read(one,

@@ -31,7 +31,7 @@ const Estimate& of(const Cell& cell, Metric metric);
 ///   best-order     for each network the one order that agrees best with all its conditions: the most that can be reached by what
 ///                  does not know the noise. Of the true orders of the conditions and their mean, the one that is most often
 ///                  exactly right; of these the one with the largest mean tau-b
-///   linear, monte-carlo    know the noise, see score.h
+///   linear, reparametrised, monte-carlo  know the noise, see score.h
 ///   ceiling        an independent second measurement
 struct Column {
   std::string preset, criterion, reduction;  // references have no preset and no reduction
