@@ -8,8 +8,8 @@
 namespace safer::test {
 namespace {
 
-// Elements of a value that make loops over it worth running in parallel; under sanitizers the fewest that do.
-#ifdef SAFER_SANITIZED
+// Elements of a value that make loops over it worth running in parallel; the fewest that do where everything is slow.
+#if defined(SAFER_SANITIZED) || defined(SAFER_EMULATED)
 constexpr std::int64_t many = 1 << 17;
 #else
 constexpr std::int64_t many = 1 << 18;
