@@ -118,7 +118,7 @@ struct Ranker {
   Sums sweep(const Tensor& calibration, Target target);
   std::vector<double> scores(const LayerScores& of) const;
   std::vector<double> resampled_scores(const LayerScores& of) const;
-  std::int64_t runs() const { return count_runs(needs, probes, weights.size()); }
+  std::int64_t runs() const { return count_runs(network, weights, needs, probes); }
   std::int64_t steps() const { return samples * runs() + resamples * resample_steps; }
   void progress(std::int64_t done) const {
     if (options.progress) options.progress(done, steps());
@@ -236,7 +236,7 @@ RankReport settings(const Ranker& ranker, const Criterion& criterion, const Pres
   const Probe probe = criterion.needs(preset.id).probe;
   if (probe == Probe::none) return report;
   const ProbeInfo& used = info(probe);
-  report.target = used.swept != Swept::target && used.swept != Swept::nothing ? "outputs" : target;
+  report.target = gives_logits(used.swept) ? "outputs" : target;
   report.samples = ranker.samples;
   if (used.reads_path) report.path = ranker.options.path;
   if (used.steps > 0) report.steps = steps_of(probe, ranker.probes);

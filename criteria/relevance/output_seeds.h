@@ -11,6 +11,8 @@ namespace safer {
 ///   likelihood     sum_y p_y (d log p_y / dw)^2, the diagonal of the Fisher information of the network's own answers
 /// with p the softmax of the logits, or of (0, logit) where there is only one.
 enum class Swept { nothing, target, logits, probabilities, likelihood };
+/// Whether runs give the logits, which no target needs.
+constexpr bool gives_logits(Swept swept) { return swept != Swept::nothing && swept != Swept::target; }
 
 /// How many sweeps that takes: one for each class, or a few with random signs on all of them, whose squares have that sum as their
 /// mean.

@@ -34,16 +34,26 @@ Sums::Layout noise_layout(const Needs& needs, const ProbeOptions& options, Weigh
   return layout;
 }
 
+/// That a weight tensor is: its parts, or itself.
+std::int64_t count_layers(const ParameterSpec& weight) { return std::max<std::int64_t>(1, std::ssize(weight.parts)); }
+
+/// All samples once as they are, and at every step of each layer twice.
+std::int64_t perturbation_runs(const ProbeOptions& options, Weights weights) {
+  std::int64_t layers = 0;
+  for (const ParameterSpec* weight : weights) layers += count_layers(*weight);
+  return 1 + 2 * steps_of(Probe::perturbation, options) * layers;
+}
+
 /// Two sums for each layer: while it shrinks, and while it has noise.
 Sums::Layout perturbation_layout(const Needs&, const ProbeOptions& options, Weights weights) {
   Sums::Layout layout{{}, true, steps_of(Probe::perturbation, options)};
-  for (const ParameterSpec* weight : weights) layout.elements.push_back(2 * std::max<std::int64_t>(1, std::ssize(weight->parts)));
+  for (const ParameterSpec* weight : weights) layout.elements.push_back(2 * count_layers(*weight));
   return layout;
 }
 
 /// How often all samples are run for this many points a weight tensor, or of all together.
-std::int64_t times_tensors(int points, const ProbeOptions& options, std::size_t weights) {
-  return std::int64_t{points} * (options.joint ? 1 : static_cast<std::int64_t>(weights));
+std::int64_t times_tensors(int points, const ProbeOptions& options, Weights weights) {
+  return std::int64_t{points} * (options.joint ? 1 : std::ssize(weights));
 }
 
 template <Probe probe>
@@ -56,7 +66,7 @@ template <Probe probe>
 constexpr ProbeInfo at_weights(Swept swept) {
   return {.probe = probe,
           .swept = swept,
-          .runs = [](const ProbeOptions&, std::size_t) { return std::int64_t{1}; },
+          .runs = [](const ProbeOptions&, Weights) { return std::int64_t{1}; },
           .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{sizes(weights)}; },
           .sweep = sweep_at_weights<probe>};
 }
@@ -69,7 +79,7 @@ constexpr ProbeInfo table[] = {
      .reads_path = true,
      .steps = 32,
      .runs = [](const ProbeOptions& options,
-                std::size_t weights) { return times_tensors(steps_of(Probe::straight_path, options), options, weights); },
+                Weights weights) { return times_tensors(steps_of(Probe::straight_path, options), options, weights); },
      .layout =
          [](const Needs&, const ProbeOptions& options, Weights weights) {
            return Sums::Layout{sizes(weights), true, steps_of(Probe::straight_path, options)};
@@ -79,7 +89,7 @@ constexpr ProbeInfo table[] = {
      .reads_path = true,
      .steps = 32,
      .runs = [](const ProbeOptions& options,
-                std::size_t weights) { return times_tensors(steps_of(Probe::path_changes, options) + 1, options, weights); },
+                Weights weights) { return times_tensors(steps_of(Probe::path_changes, options) + 1, options, weights); },
      .layout =
          [](const Needs&, const ProbeOptions&, Weights weights) {
            return Sums::Layout{sizes(weights), false};
@@ -89,7 +99,7 @@ constexpr ProbeInfo table[] = {
      .reads_path = true,
      .steps = 50,
      .runs = [](const ProbeOptions& options,
-                std::size_t weights) { return times_tensors(steps_of(Probe::guided_path, options), options, weights); },
+                Weights weights) { return times_tensors(steps_of(Probe::guided_path, options), options, weights); },
      .layout =
          [](const Needs&, const ProbeOptions&, Weights weights) {
            return Sums::Layout{sizes(weights), false};
@@ -97,7 +107,7 @@ constexpr ProbeInfo table[] = {
      .sweep = sweep_guided_path},
     {.probe = Probe::noise,
      .reads_noise = true,
-     .runs = [](const ProbeOptions& options, std::size_t) { return std::int64_t{options.draws}; },
+     .runs = [](const ProbeOptions& options, Weights) { return std::int64_t{options.draws}; },
      .layout = noise_layout,
      .sweep = sweep_noise},
     {.probe = Probe::masks,
@@ -105,17 +115,14 @@ constexpr ProbeInfo table[] = {
      .reads_masks = true,
      .grain = Grain::neuron,
      .swept = Swept::nothing,
-     .runs = [](const ProbeOptions& options, std::size_t weights) { return times_tensors(options.masks, options, weights); },
+     .runs = [](const ProbeOptions& options, Weights weights) { return times_tensors(options.masks, options, weights); },
      .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{neurons(weights)}; },
      .sweep = sweep_masks},
     {.probe = Probe::perturbation,
      .grain = Grain::layer,
      .swept = Swept::logits,
      .steps = 4,
-     .runs =
-         [](const ProbeOptions& options, std::size_t weights) {
-           return 1 + 2 * std::int64_t{steps_of(Probe::perturbation, options)} * static_cast<std::int64_t>(weights);
-         },
+     .runs = perturbation_runs,
      .layout = perturbation_layout,
      .sweep = sweep_perturbation,
      .chunk = perturbation_chunk},

@@ -47,7 +47,7 @@ struct ProbeInfo {
   Swept swept = Swept::target;
   int steps = 0;  // the probe's own number of steps; 0: it has none
   /// How often a sweep runs each sample.
-  std::int64_t (*runs)(const ProbeOptions& options, std::size_t weights);
+  std::int64_t (*runs)(const ProbeOptions& options, std::span<const ParameterSpec* const> weights);
   /// What a need accumulates for weight tensors of these shapes.
   Sums::Layout (*layout)(const Needs& needs, const ProbeOptions& options, std::span<const ParameterSpec* const> weights);
   void (*sweep)(const SweepContext& context);

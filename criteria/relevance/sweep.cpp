@@ -24,6 +24,12 @@ void check(const ProbeOptions& options) {
   if (options.masks < 2) throw Error("masks: {}; use at least 2", options.masks);
 }
 
+std::vector<const ParameterSpec*> specs_of(const Network& network, std::span<const int> weights) {
+  std::vector<const ParameterSpec*> specs;
+  for (const int weight : weights) specs.push_back(&network.parameters.spec(weight));
+  return specs;
+}
+
 std::vector<std::int64_t> group_sizes(std::int64_t samples, int groups) {
   const std::vector<std::int64_t> bounds = split(samples, groups);
   std::vector<std::int64_t> sizes;
@@ -35,16 +41,17 @@ std::vector<std::int64_t> group_sizes(std::int64_t samples, int groups) {
 
 std::vector<Sums::Layout> layouts(const Network& network, std::span<const int> weights, std::span<const Needs> needs,
                                   const ProbeOptions& options) {
-  std::vector<const ParameterSpec*> specs;
-  for (const int weight : weights) specs.push_back(&network.parameters.spec(weight));
+  const std::vector<const ParameterSpec*> specs = specs_of(network, weights);
   std::vector<Sums::Layout> all;
   for (const Needs& need : needs) all.push_back(info(need.probe).layout(need, options, specs));
   return all;
 }
 
-std::int64_t count_runs(std::span<const Needs> needs, const ProbeOptions& options, std::size_t weights) {
+std::int64_t count_runs(const Network& network, std::span<const int> weights, std::span<const Needs> needs,
+                        const ProbeOptions& options) {
+  const std::vector<const ParameterSpec*> specs = specs_of(network, weights);
   std::int64_t runs = 0;
-  for (const ProbeInfo* probe : probes_of(needs)) runs += probe->runs(options, weights);
+  for (const ProbeInfo* probe : probes_of(needs)) runs += probe->runs(options, specs);
   return runs;
 }
 
@@ -54,7 +61,7 @@ Sums sweep(const Network& network, const Calibration& calibration, std::span<con
   const std::vector<const ProbeInfo*> used = probes_of(needs);
   RunOptions how{.groups = options.groups, .seed = options.seed, .batch = options.batch};
   std::int64_t done = 0;
-  const std::int64_t total = calibration.inputs.shape()[0] * count_runs(needs, options.probes, weights.size());
+  const std::int64_t total = calibration.inputs.shape()[0] * count_runs(network, weights, needs, options.probes);
   if (options.progress) how.progress = [&](std::int64_t samples) { options.progress(done += samples, total); };
 
   Sums sums(layouts(network, weights, needs, options.probes), group_sizes(calibration.inputs.shape()[0], options.groups));

@@ -31,6 +31,7 @@ Sums sweep(const Network& network, const Calibration& calibration, std::span<con
 std::vector<Sums::Layout> layouts(const Network& network, std::span<const int> weights, std::span<const Needs> needs,
                                   const ProbeOptions& options);
 /// How often these needs run each sample.
-std::int64_t count_runs(std::span<const Needs> needs, const ProbeOptions& options, std::size_t weights);
+std::int64_t count_runs(const Network& network, std::span<const int> weights, std::span<const Needs> needs,
+                        const ProbeOptions& options);
 
 }  // namespace safer

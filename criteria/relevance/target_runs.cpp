@@ -59,7 +59,7 @@ struct TargetRuns::Program {
   std::vector<int> place;        // in `weights`, by the place of a weight in TargetRuns; -1: leads nowhere
 
   Program(const Network& network, Target target, Swept swept, std::span<const int> parameters)
-      : tape(network.tape), root(network.logits), gives_logits(swept != Swept::nothing && swept != Swept::target) {
+      : tape(network.tape), root(network.logits), gives_logits(safer::gives_logits(swept)) {
     if (!gives_logits) add(target);
     const std::vector<bool> leads = leads_to_root();
     for (const int parameter : parameters) {

@@ -65,7 +65,12 @@ TEST_CASE("ablation: the parts of a weight shrink one at a time") {
   network.logits = linear(relu(linear(x, first)), second).id();
   test::fill_randomly(network, 4);
   const Tensor inputs = random_tensor({40, 3}, 5);
-  const RankReport report = rank_layers(network, inputs, {.criteria = {"ablation"}}).reports[0];
+  std::int64_t done = 0, total = 0;
+  const RankOptions options{
+      .criteria = {"ablation"}, .resamples = 0, .progress = [&](std::int64_t now, std::int64_t of) { done = now, total = of; }};
+  const RankReport report = rank_layers(network, inputs, options).reports[0];
+  CHECK(done == total);
+  CHECK(total == 40 * (1 + 3 * 8));  // three layers, although two weights
   REQUIRE(report.layers.size() == 3);
   for (std::size_t part = 0; part < 2; ++part) {
     double expected = 0;

@@ -95,6 +95,16 @@ TEST_CASE("reparametrised: weights stored as [in, out] are the same layer") {
   }
 }
 
+TEST_CASE("reparametrised: the parts of a weight are layers of their own") {
+  Network network{.name = "parts", .tape = {}, .parameters = {}};
+  const Var x = network.tape.input("x", Shape{3});
+  network.input = x.id();
+  const Var W = network.tape.parameter({.name = "w.weight", .shape = {6, 3}, .parts = {{"a", {0, 2}}, {"b", {2, 6}}}});
+  network.logits = linear(x, W).id();
+  fill_randomly(network, 4);
+  check(network, random_tensor({50, 3}, 5), Noise::gaussian, 0.02);
+}
+
 TEST_CASE("reparametrised: errors") {
   const Network network = mlp({3, 4}, true, 1);
   const std::vector<double> levels = {0.5};
