@@ -14,14 +14,6 @@ constexpr std::uint64_t places = 0, signs = 1, whole_draw = 2;  // the "sample" 
 
 using Block = std::array<float, block_size>;
 
-/// The view's elements as runs of neighbours in its array: f(first, count).
-template <class F>
-void each_run(const NeuronView& view, const F& f) {
-  if (view.range.size() == view.neurons) return f(std::int64_t{0}, view.outer * view.neurons * view.inner);
-  for (std::int64_t outer = 0; outer < view.outer; ++outer)
-    f((outer * view.neurons + view.range.begin) * view.inner, view.range.size() * view.inner);
-}
-
 /// change(elements, first) for each block of the view's elements, `first` being the place of the block's first one in its array.
 template <class Change>
 void each_block(std::span<float> values, const NeuronView& view, const Change& change) {

@@ -24,6 +24,14 @@ struct NeuronView {
 /// A layer's part of its weight tensor.
 NeuronView weight_view(const Shape& shape, const Layer& layer);
 
+/// The view's elements as runs of neighbours in its array: f(first, count).
+template <class F>
+void each_run(const NeuronView& view, const F& f) {
+  if (view.range.size() == view.neurons) return f(std::int64_t{0}, view.outer * view.neurons * view.inner);
+  for (std::int64_t outer = 0; outer < view.outer; ++outer)
+    f((outer * view.neurons + view.range.begin) * view.inner, view.range.size() * view.inner);
+}
+
 /// One draw of noise. `level` in 0..1: zero a fraction `level` of the elements, or of the neurons; add normal noise of deviation
 /// level x unit; add to a fraction `level` an impulse of one height, uniform in (0, unit].
 struct NoiseDraw {

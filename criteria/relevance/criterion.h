@@ -24,6 +24,8 @@ enum class Probe {
   noise,          // gradients at weights with random noise
   masks,          // targets of networks that lack some neurons
   perturbation,   // probabilities while one layer shrinks, and while it has noise
+  curvature,      // gradients a small step to either side of the weights, along random signs
+  similarity,     // what layers read and give
 };
 
 /// sum[i] += what a criterion accumulates, from weights w[i] and their gradient g[i] for one sample (or, where a batch does as

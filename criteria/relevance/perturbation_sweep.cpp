@@ -63,13 +63,12 @@ std::vector<Changed> changed_layers(const SweepContext& context) {
   return all;
 }
 
-/// to = scale from, over the layer's elements.
-void shrink(std::span<float> to, const NeuronView& view, double scale) {
-  const auto count = static_cast<std::size_t>(view.range.size() * view.inner);
-  for (std::int64_t outer = 0; outer < view.outer; ++outer) {
-    const auto first = static_cast<std::size_t>((outer * view.neurons + view.range.begin) * view.inner);
-    for (float& w : to.subspan(first, count)) w = static_cast<float>(scale * double{w});
-  }
+/// Scales the view's elements.
+void shrink(std::span<float> values, const NeuronView& view, double scale) {
+  each_run(view, [&](std::int64_t first, std::int64_t count) {
+    for (float& w : values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)))
+      w = static_cast<float>(scale * double{w});
+  });
 }
 
 }  // namespace

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "criteria/relevance/curvature_sweep.h"
 #include "criteria/relevance/folding_sink.h"
 #include "criteria/relevance/mask_sweep.h"
 #include "criteria/relevance/noise_sweep.h"
 #include "criteria/relevance/path_sweeps.h"
 #include "criteria/relevance/perturbation_sweep.h"
+#include "criteria/relevance/similarity_sweep.h"
 #include "criteria/relevance/target_runs.h"
 
 namespace safer {
@@ -44,11 +46,11 @@ std::int64_t perturbation_runs(const ProbeOptions& options, Weights weights) {
   return 1 + 2 * steps_of(Probe::perturbation, options) * layers;
 }
 
-/// Two sums for each layer: while it shrinks, and while it has noise.
-Sums::Layout perturbation_layout(const Needs&, const ProbeOptions& options, Weights weights) {
-  Sums::Layout layout{{}, true, steps_of(Probe::perturbation, options)};
-  for (const ParameterSpec* weight : weights) layout.elements.push_back(2 * count_layers(*weight));
-  return layout;
+/// So many sums for each layer.
+std::vector<std::int64_t> times_layers(std::int64_t sums, Weights weights) {
+  std::vector<std::int64_t> all;
+  for (const ParameterSpec* weight : weights) all.push_back(sums * count_layers(*weight));
+  return all;
 }
 
 /// How often all samples are run for this many points a weight tensor, or of all together.
@@ -123,9 +125,28 @@ constexpr ProbeInfo table[] = {
      .swept = Swept::logits,
      .steps = 4,
      .runs = perturbation_runs,
-     .layout = perturbation_layout,
+     .layout =
+         [](const Needs&, const ProbeOptions& options, Weights weights) {
+           return Sums::Layout{times_layers(2, weights), true, steps_of(Probe::perturbation, options)};
+         },
      .sweep = sweep_perturbation,
      .chunk = perturbation_chunk},
+    {.probe = Probe::curvature,
+     .grain = Grain::layer,
+     .swept = Swept::nothing,
+     .steps = 4,
+     .runs = [](const ProbeOptions& options, Weights) { return std::int64_t{2} * steps_of(Probe::curvature, options); },
+     .layout =
+         [](const Needs&, const ProbeOptions& options, Weights weights) {
+           return Sums::Layout{times_layers(1, weights), true, steps_of(Probe::curvature, options)};
+         },
+     .sweep = sweep_curvature},
+    {.probe = Probe::similarity,
+     .grain = Grain::layer,
+     .swept = Swept::nothing,
+     .runs = [](const ProbeOptions&, Weights) { return std::int64_t{1}; },
+     .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{times_layers(3, weights)}; },
+     .sweep = sweep_similarity},
 };
 
 }  // namespace

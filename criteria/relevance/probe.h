@@ -8,6 +8,7 @@
 #include "criteria/relevance/criterion.h"
 #include "criteria/relevance/output_seeds.h"
 #include "criteria/relevance/sums.h"
+#include "engine/ops/target.h"
 #include "models/network.h"
 
 namespace safer {
@@ -29,7 +30,8 @@ struct SweepContext {
   std::span<const int> weights;  // parameter ids
   std::span<const Needs> needs;  // of all probes: those of others are none of a sweep's business
   const ProbeOptions& options;
-  std::uint64_t seed;  // of noise and masks
+  std::uint64_t seed;  // of noise, masks and signs
+  Target target;
   TargetRuns& runs;
   Sums& sums;  // a place for each of `needs`
 };

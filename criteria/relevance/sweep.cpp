@@ -75,7 +75,7 @@ Sums sweep(const Network& network, const Calibration& calibration, std::span<con
     for (const ProbeInfo* probe : used) {
       if (probe->swept != swept) continue;
       if (!runs) runs = std::make_unique<TargetRuns>(network, calibration, weights, how);
-      probe->sweep({network, weights, needs, options.probes, options.seed, *runs, sums});
+      probe->sweep({network, weights, needs, options.probes, options.seed, calibration.target, *runs, sums});
     }
   }
   return sums;

@@ -2,10 +2,12 @@
 
 #include "criteria/names.h"
 #include "criteria/relevance/ablation.h"
+#include "criteria/relevance/block_influence.h"
 #include "criteria/relevance/fisher.h"
 #include "criteria/relevance/gig.h"
 #include "criteria/relevance/gradcampp.h"
 #include "criteria/relevance/gradient.h"
+#include "criteria/relevance/hessian_trace.h"
 #include "criteria/relevance/hsic.h"
 #include "criteria/relevance/idgi.h"
 #include "criteria/relevance/ig.h"
@@ -21,9 +23,23 @@ namespace safer {
 namespace {
 
 constexpr const Criterion* criterion_table[] = {
-    &weight_criterion,       &gradient_criterion, &weight_x_gradient_criterion, &gradcampp_criterion, &ig_criterion,
-    &gig_criterion,          &idgi_criterion,     &smoothgrad_criterion,        &vargrad_criterion,   &hsic_criterion,
-    &perturbation_criterion, &ablation_criterion, &weight_x_jacobian_criterion, &fisher_criterion,    &weight_x_fisher_criterion,
+    &weight_criterion,
+    &gradient_criterion,
+    &weight_x_gradient_criterion,
+    &gradcampp_criterion,
+    &ig_criterion,
+    &gig_criterion,
+    &idgi_criterion,
+    &smoothgrad_criterion,
+    &vargrad_criterion,
+    &hsic_criterion,
+    &perturbation_criterion,
+    &ablation_criterion,
+    &weight_x_jacobian_criterion,
+    &fisher_criterion,
+    &weight_x_fisher_criterion,
+    &hessian_trace_criterion,
+    &block_influence_criterion,
 };
 
 constexpr Preset preset_table[] = {

@@ -213,6 +213,23 @@ TargetRuns::TargetRuns(const Network& network, const Calibration& calibration, s
 
 TargetRuns::~TargetRuns() = default;
 
+template <class T>
+void TargetRuns::copy_inputs(Range samples, std::span<T> to) const {
+  const std::span<const float> all = calibration_.inputs.values<float>();
+  const std::size_t size = to.size() / static_cast<std::size_t>(samples.size());
+  for (std::int64_t s = samples.begin; s < samples.end; ++s)
+    std::ranges::copy(all.subspan(static_cast<std::size_t>(order_[static_cast<std::size_t>(s)]) * size, size),
+                      to.begin() + (s - samples.begin) * static_cast<std::int64_t>(size));
+}
+template void TargetRuns::copy_inputs(Range, std::span<float>) const;
+template void TargetRuns::copy_inputs(Range, std::span<double>) const;
+
+std::span<const std::int64_t> TargetRuns::classes() {
+  if (program_->classes == no_value) return {};
+  for (std::size_t b = 0; b < batches(); ++b) load(b, false);
+  return classes_;
+}
+
 TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
   const std::int64_t first = batches_[b], size = batches_[b + 1] - first;
   auto found = std::ranges::find_if(made_, [&](const auto& batch) { return batch->size() == size; });
@@ -223,11 +240,7 @@ TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
   Batch& batch = **found;
   const auto classes = std::span(classes_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size));
   if (batch.holds != static_cast<std::int64_t>(b)) {
-    const std::span<const float> all = calibration_.inputs.values<float>();
-    const std::size_t sample = batch.inputs().size() / static_cast<std::size_t>(size);
-    for (std::size_t s = 0; s < classes.size(); ++s)
-      std::ranges::copy(all.subspan(static_cast<std::size_t>(order_[static_cast<std::size_t>(first) + s]) * sample, sample),
-                        batch.inputs().subspan(s * sample, sample).begin());
+    copy_inputs({first, first + size}, batch.inputs());
     batch.freeze(classes);
     batch.holds = static_cast<std::int64_t>(b);
     batch.at_own_weights = false;
@@ -261,7 +274,7 @@ void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, 
       batch.reverse(*sink,
                     std::span(order_).subspan(static_cast<std::size_t>(batches_[b]), static_cast<std::size_t>(batch.size())));
     }
-    if (options_.progress) options_.progress(batch.size());
+    report(batch.size());
   }
 }
 
@@ -274,7 +287,7 @@ std::span<const float> TargetRuns::run_batch(std::size_t number, const Parameter
     batch.replay(parameters);
     batch.at_own_weights = moved == nothing;
   }
-  if (options_.progress) options_.progress(batch.size());
+  report(batch.size());
   return batch.given();
 }
 

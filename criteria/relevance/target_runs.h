@@ -53,6 +53,16 @@ class TargetRuns {
   /// each sweep of outputs in turn. given: the target of each sample or its logits, or empty.
   void run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> given = {});
 
+  /// For those who run samples on their own, in their order here: the inputs of some, [samples, sample...]; ...
+  template <class T>
+  void copy_inputs(Range samples, std::span<T> to) const;
+  /// ... the class that the target asks each sample for, -1 where the network has no answer; empty for targets that ask for none;
+  std::span<const std::int64_t> classes();
+  /// ... and that so many samples were run.
+  void report(std::int64_t samples) const {
+    if (options_.progress) options_.progress(samples);
+  }
+
   std::size_t batches() const { return batches_.size() - 1; }
   Range batch(std::size_t number) const { return {batches_[number], batches_[number + 1]}; }
   /// Runs a single batch; what it gives is valid until the next run. Many runs of one batch are cheaper than many of all in turn:

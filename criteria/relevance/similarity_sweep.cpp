@@ -1,0 +1,171 @@
+#include "criteria/relevance/similarity_sweep.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <vector>
+
+#include "criteria/layer_scores.h"
+#include "criteria/relevance/target_runs.h"
+#include "engine/tape/workspace.h"
+#include "models/perturbation.h"
+
+namespace safer {
+namespace {
+
+constexpr std::int64_t most_samples = 16;  // that are compared with one another
+
+/// A value of the tape, or some channels of it, as a matrix with a row for each sample.
+struct Rows {
+  ValueId value;
+  NeuronView view;  // of all samples
+};
+
+struct Compared {
+  std::size_t weight, part, parts;
+  Rows read, given;
+};
+
+/// All of a value.
+NeuronView whole(const Shape& shape) { return {.neurons = shape.size(), .range = {0, shape.size()}}; }
+
+/// The columns of what a layer gives that are its own: all, unless it is a part of its weight.
+NeuronView own_outputs(const Layer& layer, const ParameterSpec& weight, const Shape& shape, bool channels_first) {
+  if (weight.parts.empty()) return whole(shape);
+  const int axis = channels_first ? 1 : shape.rank() - 1;
+  return {shape.size(0, axis), shape[axis], shape.size(axis + 1, shape.rank()), layer.outputs};
+}
+
+std::vector<Compared> compared_layers(const SweepContext& context, std::int64_t samples) {
+  const Tape& tape = context.network.tape;
+  std::vector<Compared> all;
+  for (const Layer& layer : tape.layers()) {
+    const auto weight = static_cast<std::size_t>(std::ranges::find(context.weights, layer.parameter) - context.weights.begin());
+    if (weight == context.weights.size()) continue;
+    const ParameterSpec& spec = context.network.parameters.spec(layer.parameter);
+    const Node& use = tape.node(layer.uses.front());
+    const ValueId read = use.inputs.front(), given = tape.activation_of(layer.uses.front());
+    Compared compared{weight, part_of(layer, spec), std::max<std::size_t>(1, spec.parts.size()), {no_value, {}}, {no_value, {}}};
+    if (tape.node(read).type.batched() && tape.node(given).type.batched()) {
+      const Shape shape = tape.node(given).type.at(samples);
+      compared.read = {read, whole(tape.node(read).type.at(samples))};
+      compared.given = {given, own_outputs(layer, spec, shape, use.op->name() == "conv2d")};
+    }
+    all.push_back(compared);
+  }
+  return all;
+}
+
+/// Inner products of the samples' rows, [samples, samples], its diagonal 0.
+std::vector<double> gram(std::span<const float> values, const NeuronView& view, std::int64_t samples) {
+  const auto n = static_cast<std::size_t>(samples);
+  const std::size_t row = values.size() / n;
+  std::vector<double> products(n * n);
+  each_run(view, [&](std::int64_t first, std::int64_t count) {
+    // A run may hold several samples, or a part of one.
+    for (auto at = static_cast<std::size_t>(first), end = at + static_cast<std::size_t>(count); at < end;) {
+      const std::size_t sample = at / row, stop = std::min(end, (sample + 1) * row);
+      for (std::size_t other = 0; other < sample; ++other) {
+        double sum = 0;
+        for (std::size_t i = at; i < stop; ++i) sum += double{values[i]} * values[other * row + i - sample * row];
+        products[sample * n + other] += sum;
+      }
+      at = stop;
+    }
+  });
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < i; ++j) products[j * n + i] = products[i * n + j];
+  return products;
+}
+
+/// Song et al. 2012, eq. 5, of two Gram matrices without their diagonals.
+double hsic(const std::vector<double>& k, const std::vector<double>& l, std::size_t samples) {
+  const double n = static_cast<double>(samples);
+  double trace = 0, sum_k = 0, sum_l = 0, rows = 0;
+  for (std::size_t i = 0; i < samples; ++i) {
+    double row_k = 0, row_l = 0;
+    for (std::size_t j = 0; j < samples; ++j) {
+      trace += k[i * samples + j] * l[j * samples + i];
+      row_k += k[i * samples + j];
+      row_l += l[i * samples + j];
+    }
+    sum_k += row_k, sum_l += row_l, rows += row_k * row_l;
+  }
+  return (trace + sum_k * sum_l / ((n - 1) * (n - 2)) - 2 / (n - 2) * rows) / (n * (n - 3));
+}
+
+/// Runs and compares batches of one size.
+class Comparison {
+ public:
+  Comparison(const SweepContext& context, std::int64_t samples)
+      : context_(context),
+        layers_(compared_layers(context, samples)),
+        inputs_(static_cast<std::size_t>(samples * context.network.sample_shape().size())),
+        workspace_(make_plan(context, layers_, samples)) {
+    workspace_.bind(context.network.input, inputs_);
+  }
+  void add(Range samples, std::size_t need, std::size_t group) {
+    context_.runs.copy_inputs(samples, std::span(inputs_));
+    workspace_.replay(context_.network.parameters);
+    std::map<ValueId, std::vector<double>> read;  // several layers may read one value
+    const auto n = static_cast<std::size_t>(samples.size());
+    for (const Compared& layer : layers_) {
+      const auto set = [&](double both, double reads, double gives) {
+        const std::span<double> sums = context_.sums.of(need, group, layer.weight);
+        sums[layer.part] += static_cast<double>(n) * both;
+        sums[layer.parts + layer.part] += static_cast<double>(n) * reads;
+        sums[2 * layer.parts + layer.part] += static_cast<double>(n) * gives;
+      };
+      if (layer.read.value == no_value || n < 4) {
+        constexpr double none = std::numeric_limits<double>::quiet_NaN();
+        set(none, none, none);
+        continue;
+      }
+      std::vector<double>& k = read[layer.read.value];
+      if (k.empty()) k = gram(workspace_.value(layer.read.value), layer.read.view, samples.size());
+      const std::vector<double> l = gram(workspace_.value(layer.given.value), layer.given.view, samples.size());
+      set(hsic(k, l, n), hsic(k, k, n), hsic(l, l, n));
+    }
+    context_.runs.report(samples.size());
+  }
+  std::int64_t samples() const { return workspace_.batch(); }
+
+ private:
+  static Plan make_plan(const SweepContext& context, const std::vector<Compared>& layers, std::int64_t samples) {
+    PlanOptions options{.batch = samples, .outputs = {context.network.logits}};
+    for (const Compared& layer : layers)
+      for (const ValueId value : {layer.read.value, layer.given.value})
+        if (value != no_value && std::ranges::find(options.outputs, value) == options.outputs.end())
+          options.outputs.push_back(value);
+    return Plan(context.network.tape, std::move(options));
+  }
+
+  const SweepContext& context_;
+  std::vector<Compared> layers_;
+  std::vector<float> inputs_;
+  Workspace<float> workspace_;
+};
+
+}  // namespace
+
+void sweep_similarity(const SweepContext& context) {
+  const auto need =
+      static_cast<std::size_t>(std::ranges::find(context.needs, Probe::similarity, &Needs::probe) - context.needs.begin());
+  const std::vector<std::int64_t>& bounds = context.runs.group_bounds();
+  std::vector<std::unique_ptr<Comparison>> made;  // one for each size of batch
+  for (std::size_t group = 0; group + 1 < bounds.size(); ++group) {
+    const std::int64_t size = bounds[group + 1] - bounds[group];
+    const std::vector<std::int64_t> parts = split(size, (size + most_samples - 1) / most_samples);
+    for (std::size_t part = 0; part + 1 < parts.size(); ++part) {
+      const Range samples{bounds[group] + parts[part], bounds[group] + parts[part + 1]};
+      auto found = std::ranges::find_if(made, [&](const auto& one) { return one->samples() == samples.size(); });
+      if (found == made.end()) {
+        made.push_back(std::make_unique<Comparison>(context, samples.size()));
+        found = made.end() - 1;
+      }
+      (*found)->add(samples, need, group);
+    }
+  }
+}
+
+}  // namespace safer
