@@ -16,7 +16,9 @@ namespace safer {
 namespace {
 
 constexpr std::int64_t most_samples = 32;  // that run at once
-constexpr double relative_step = 1e-3;     // |eps v| / |W|
+// |eps v| / |W|. A ReLU that changes sides within the step counts as a bend of its own, with a weight of 1 / eps: that must be
+// rare.
+constexpr double relative_step = 1e-6;
 
 /// A layer: its weight tensor's place among those that are swept, its elements there, and their mean square.
 struct Curved {
@@ -148,7 +150,7 @@ void draw_signs(Parameters& signs, std::span<const int> weights, std::uint64_t s
   }
 }
 
-/// |W| / 1000 over |v|; the same for weights that are all 0 as if they were 1.
+/// |W| / 10^6 over |v|; the same for weights that are all 0 as if they were 1.
 double step_length(const Parameters& own, std::span<const int> weights) {
   double squares = 0, count = 0;
   for (const int weight : weights)
