@@ -40,7 +40,7 @@ TEST_CASE("measure: text says what was done, the order, what is open and how cri
 }
 
 TEST_CASE("measure: one JSON document, whose ranks follow from its damages") {
-  for (const char* noise : {"zero", "gaussian", "impulse"})
+  for (const char* noise : {"zero", "gaussian", "impulse", "rounding"})
     for (const char* on : {"weights", "activations"}) {
       const json document = measure_json({"--noise", noise, "--on", on, "--levels", "0.2,0.7"});
       CHECK(document.at("noise") == noise);
@@ -100,6 +100,8 @@ TEST_CASE("measure: option values are checked before any work is done") {
            {"--noise", "zero", "--ranked-by", "loss"},
            {"--noise", "zero", "--confidence", "1"},
            {"--noise", "gaussian", "--whole-neurons"},
+           {"--noise", "rounding", "--whole-neurons"},
+           {"--noise", "rounding", "--levels", "8"},  // a part of the largest weight, not bits
            {"--noise", "gaussian", "--unit-of-activity"},
            {"--noise", "zero", "--reduction", "l3"},
            {"--noise", "zero", "--points", "0"},
