@@ -39,6 +39,15 @@ TEST_CASE("measure: text says what was done, the order, what is open and how cri
   }
 }
 
+TEST_CASE("measure: rounding is not random, and criteria are held against it as against noise") {
+  const Outcome outcome = measure({"--noise", "rounding", "--levels", "0.143,0.333"});
+  CHECK(outcome.status == 0);
+  for (const char* part : {"noise rounding on weights, levels 0.143 0.333, 32 fresh points", "tau-b", "weight-x-gradient"}) {
+    CAPTURE(part);
+    CHECK(contains(outcome.out, part));
+  }
+}
+
 TEST_CASE("measure: one JSON document, whose ranks follow from its damages") {
   for (const char* noise : {"zero", "gaussian", "impulse", "rounding"})
     for (const char* on : {"weights", "activations"}) {
