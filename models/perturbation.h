@@ -10,9 +10,10 @@
 
 namespace safer {
 
-/// The three noises of SAfER, section 3.1, put on the weights of one layer or on its activations.
-enum class Noise { zero, gaussian, impulse };
-constexpr std::array<std::string_view, 3> noise_names = {"zero", "gaussian", "impulse"};
+/// The three noises of SAfER, section 3.1, put on the weights of one layer or on its activations, and rounding, which is not
+/// random.
+enum class Noise { zero, gaussian, impulse, rounding };
+constexpr std::array<std::string_view, 4> noise_names = {"zero", "gaussian", "impulse", "rounding"};
 
 enum class Sign { positive, random };
 
@@ -33,7 +34,8 @@ void each_run(const NeuronView& view, const F& f) {
 }
 
 /// One draw of noise. `level` in 0..1: zero a fraction `level` of the elements, or of the neurons; add normal noise of deviation
-/// level x unit; add to a fraction `level` an impulse of one height, uniform in (0, unit].
+/// level x unit; add to a fraction `level` an impulse of one height, uniform in (0, unit]; round each element to the nearest
+/// multiple of level x unit, of two to the even one. A symmetric grid of b bits rounds at level 1 / (2^(b-1) - 1).
 struct NoiseDraw {
   Noise noise = Noise::zero;
   double level = 0;

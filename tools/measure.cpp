@@ -21,9 +21,9 @@ namespace {
 constexpr Option options[] = {
     weights_option,
     data_option,
-    {"noise", "zero|gaussian|impulse", "what is done to one layer at a time"},
+    {"noise", "zero|gaussian|impulse|rounding", "what is done to one layer at a time"},
     {"on", "weights|activations", "to what of it", "weights"},
-    {"levels", "L[,L]", "fractions of the layer, or deviations in units of its largest |weight|",
+    {"levels", "L[,L]", "fractions of the layer, or deviations or steps in units of its largest |weight|",
      "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"},
     {"whole-neurons", "", "zero whole neurons of weights (of activations it always does)"},
     {"unit-of-activity", "", "noise on activations in units of the largest |activation| instead"},

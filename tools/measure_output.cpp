@@ -120,9 +120,10 @@ void print_measurement(std::ostream& out, const MeasureReport& report) {
   const MeasureOptions& options = report.options;
   const Measurement& found = report.measurement;
   out << fmt::format("model {}\ndata {}\n", report.model, report.data)
-      << fmt::format("noise {} on {}{}, levels {}, fresh noise and {} fresh points a draw, seed {}\n", name(options.sweep.noise),
+      << fmt::format("noise {} on {}{}, levels {}, {}{} fresh points a draw, seed {}\n", name(options.sweep.noise),
                      name(options.sweep.place), options.sweep.whole_neurons ? " of whole neurons" : "",
-                     fmt::join(options.sweep.levels, " "), found.points, options.seed)
+                     fmt::join(options.sweep.levels, " "), options.sweep.noise == Noise::rounding ? "" : "fresh noise and ",
+                     found.points, options.seed)
       << fmt::format("ranked by {}; accuracy is lost {}\n\n", name(options.ranked_by),
                      found.labelled ? "right answers" : "answers that the network itself would have given (there are no labels)");
   const Ranking ranking = rank(found.scores(options.ranked_by));

@@ -23,6 +23,7 @@ constexpr Option build_options[] = {
     {"networks", "N", "of each family; more of them later continue the file", "100"},
     {"families", "NAME[,NAME]|all", "vanilla, skip, skip-sd, transformer", "vanilla,skip,skip-sd"},
     {"seed", "S", "of networks, data and noise", "0"},
+    {"noises", "NAME[,NAME]|all", "zero, gaussian, impulse, rounding; the first three are the paper's", "zero,gaussian,impulse"},
     {"levels", "L[,L]", "of noise", "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"},
     {"draws", "N", "at most so many of each layer and level; fewer where neighbours are settled, a sixteenth for transformers",
      "1024"},
@@ -49,22 +50,30 @@ constexpr Usage table_usage = {"testbed table", "How well criteria and reduction
 
 constexpr std::string_view moons_prefix = "moons-";
 
-std::vector<MoonsFamily> families(const Arguments& given) {
-  std::vector<MoonsFamily> chosen;
-  const std::vector<std::string> names = given.list("families"), all = {"all"};
-  for (std::size_t i = 0; i < moons_names.size(); ++i)
-    if (names == all || std::ranges::count(names, moons_names[i].substr(moons_prefix.size())) > 0)
-      chosen.push_back(static_cast<MoonsFamily>(i));
-  if (names != all && chosen.size() != names.size())
-    throw UsageError("--families: found '{}', expected names from vanilla, skip, skip-sd, transformer, each once, or all",
-                     given.text("families"));
+/// The rows of `names` that the option lists. Throws UsageError for others and for repetitions.
+template <class Enum, std::size_t n>
+std::vector<Enum> choices(const Arguments& given, std::string_view option, const std::array<std::string_view, n>& names) {
+  std::vector<Enum> chosen;
+  const std::vector<std::string> wanted = given.list(option), all = {"all"};
+  for (std::size_t i = 0; i < n; ++i)
+    if (wanted == all || std::ranges::count(wanted, names[i]) > 0) chosen.push_back(static_cast<Enum>(i));
+  if (wanted != all && chosen.size() != wanted.size())
+    throw UsageError("--{}: found '{}', expected names from {}, each once, or all", option, given.text(option),
+                     fmt::join(names, ", "));
   return chosen;
+}
+
+std::vector<MoonsFamily> families(const Arguments& given) {
+  auto names = moons_names;
+  for (std::string_view& name : names) name.remove_prefix(moons_prefix.size());
+  return choices<MoonsFamily>(given, "families", names);
 }
 
 Recipe recipe(const Arguments& given) {
   Recipe recipe;
   recipe.seed = static_cast<std::uint64_t>(given.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
   recipe.levels = given.numbers("levels", 0, 1);
+  recipe.noises = choices<Noise>(given, "noises", noise_names);
   recipe.most_draws = static_cast<int>(given.integer("draws", 2, 1'000'000));
   recipe.first_draws = std::min(recipe.first_draws, recipe.most_draws);
   recipe.points = given.integer("points", 1, 10'000);

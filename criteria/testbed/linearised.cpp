@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "engine/error.h"
 #include "engine/ops/activation.h"
@@ -15,30 +16,47 @@ namespace {
 constexpr std::int64_t most_samples = 32;  // that run at once
 constexpr std::int64_t most_outputs = 16;  // whose derivatives are computed one by one, and the number of random signs otherwise
 
-/// What the noise does to one layer: nu_i is a multiple of scale[i]^2, and mu_i of direction[i]. Both 0 beside the layer.
+/// What the noise does to one layer: nu_i is a multiple of scale[i]^2, and mu_i of directions[.][i]. All of them 0 beside the
+/// layer.
 struct LayerNoise {
   int parameter;
-  std::vector<float> scale, direction;
+  std::vector<float> scale;
+  std::vector<std::vector<float>> directions;  // one for all levels; for rounding one for each
 };
 
-LayerNoise layer_noise(const Network& network, const Layer& layer, Noise noise) {
+/// Q(W) - W
+std::vector<float> rounding_error(const Network& network, const Layer& layer, double level) {
+  const Parameters rounded = perturbed(network.parameters, layer, Noise::rounding, level, 0);
+  const auto q = rounded[layer.parameter].values<float>(), w = network.parameters[layer.parameter].values<float>();
+  std::vector<float> error(w.size());
+  std::ranges::transform(q, w, error.begin(), std::minus());
+  return error;
+}
+
+LayerNoise layer_noise(const Network& network, const Layer& layer, Noise noise, std::span<const double> levels) {
   const Tensor& W = network.parameters[layer.parameter];
   const std::span<const float> w = W.values<float>();
+  LayerNoise result{layer.parameter, std::vector<float>(w.size()), {}};
+  if (noise == Noise::rounding) {
+    for (const double level : levels) result.directions.push_back(rounding_error(network, layer, level));
+    return result;
+  }
   // Noise of level 1 that sets the elements of the layer to 0 marks them.
   std::vector<float> outside(w.size(), 1.0f);
   perturb(outside, weight_view(W.shape(), layer), {.noise = Noise::zero, .level = 1});
-  LayerNoise result{layer.parameter, std::vector<float>(w.size()), std::vector<float>(w.size())};
+  std::vector<float>& direction = result.directions.emplace_back(w.size());
   for (std::size_t i = 0; i < w.size(); ++i) {
     if (outside[i] != 0) continue;
     result.scale[i] = noise == Noise::zero ? w[i] : 1;
-    result.direction[i] = noise == Noise::zero ? w[i] : noise == Noise::impulse ? 1 : 0;
+    direction[i] = noise == Noise::zero ? w[i] : noise == Noise::impulse ? 1 : 0;
   }
   return result;
 }
 
-/// sum_i nu_i |J_i|^2 and |J mu|^2 in units of the noise, by layer and sample.
+/// In units of the noise: sum_i nu_i |J_i|^2 by layer and sample, and |J mu|^2 by layer, direction and sample.
 struct Moments {
-  std::vector<std::vector<double>> spread, mean;
+  std::vector<std::vector<double>> spread;
+  std::vector<std::vector<std::vector<double>>> mean;
 };
 
 /// Adds one row of J, that of all samples of a batch, to their moments.
@@ -65,14 +83,17 @@ class MomentSink final : public GradientSink<float> {
  private:
   void add(std::size_t layer, std::size_t sample) {
     const LayerNoise& noise = layers_[layer];
-    double spread = 0, along = 0;
+    double spread = 0;
     for (std::size_t i = 0; i < row_.size(); ++i) {
       const double scaled = double{noise.scale[i]} * row_[i];
       spread += scaled * scaled;
-      along += double{noise.direction[i]} * row_[i];
     }
     moments_.spread[layer][sample] += share_ * spread;
-    moments_.mean[layer][sample] += share_ * along * along;
+    for (std::size_t direction = 0; direction < noise.directions.size(); ++direction) {
+      double along = 0;
+      for (std::size_t i = 0; i < row_.size(); ++i) along += double{noise.directions[direction][i]} * row_[i];
+      moments_.mean[layer][direction][sample] += share_ * along * along;
+    }
   }
 
   const std::vector<LayerNoise>& layers_;
@@ -113,8 +134,8 @@ std::vector<std::vector<float>> seeds(std::int64_t classes) {
 
 Moments moments(const Network& network, const std::vector<LayerNoise>& layers, const Tensor& inputs, Damage damage) {
   const auto samples = static_cast<std::size_t>(inputs.shape()[0]);
-  Moments result{std::vector(layers.size(), std::vector<double>(samples)),
-                 std::vector(layers.size(), std::vector<double>(samples))};
+  Moments result{std::vector(layers.size(), std::vector<double>(samples)), {}};
+  for (const LayerNoise& layer : layers) result.mean.emplace_back(layer.directions.size(), std::vector<double>(samples));
   const auto size = static_cast<std::size_t>(network.sample_shape().size());
   const Outputs target = outputs(network, damage);
   const std::vector<std::vector<float>> sweeps = seeds(network.classes());
@@ -146,6 +167,7 @@ double mean_square(Noise noise, double p, double M, double spread, double mean) 
   switch (noise) {
     case Noise::zero: return p * (1 - p) * spread + p * p * mean;
     case Noise::gaussian: return p * p * M * M * spread;
+    case Noise::rounding: return mean;
     default: return M * M / 3 * (p * (1 - p) * spread + p * p * mean);
   }
 }
@@ -158,15 +180,17 @@ std::vector<double> linearised_damage(const Network& network, std::span<const La
   if (inputs.shape()[0] == 0) throw Error("linearised damage: no samples");
   if (damage == Damage::accuracy) throw Error("linearised damage: accuracy has no derivative; choose logits or probabilities");
   std::vector<LayerNoise> noises;
-  for (const Layer& layer : layers) noises.push_back(layer_noise(network, layer, noise));
+  for (const Layer& layer : layers) noises.push_back(layer_noise(network, layer, noise, levels));
   const Moments found = moments(network, noises, inputs, damage);
   std::vector<double> scores;
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
     const double M = largest_weight(network.parameters, layers[layer]);
     double sum = 0;
     for (std::size_t sample = 0; sample < found.spread[layer].size(); ++sample)
-      for (const double level : levels)
-        sum += std::sqrt(mean_square(noise, level, M, found.spread[layer][sample], found.mean[layer][sample]));
+      for (std::size_t level = 0; level < levels.size(); ++level) {
+        const double mean = found.mean[layer][noise == Noise::rounding ? level : 0][sample];
+        sum += std::sqrt(mean_square(noise, levels[level], M, found.spread[layer][sample], mean));
+      }
     scores.push_back(sum / static_cast<double>(levels.size() * found.spread[layer].size()));
   }
   return scores;

@@ -17,6 +17,7 @@ namespace safer {
 ///     zero      nu = p (1 - p) w^2,  mu = -p w
 ///     gaussian  nu = (p M)^2,        mu = 0
 ///     impulse   nu = p (1 - p) a^2,  mu = p a,  averaged over the one height a of a draw, uniform in (0, M]: a^2 is M^2 / 3
+///     rounding  nu = 0,              mu = Q(W) - W,  the very error that it makes, Q(W) being the rounded weights
 /// at level p; M is the layer's largest |weight|. The result is the mean of the root over samples and levels, by layer.
 ///
 /// Networks with up to 16 outputs have J computed row by row, one reverse sweep each; for others, 16 sweeps with random signs on

@@ -183,6 +183,7 @@ std::vector<Damages> reparametrised_damage(const Network& network, std::span<con
                                            std::span<const double> levels, int draws, std::uint64_t seed) {
   check_inputs(network, inputs, "reparametrised damage");
   if (inputs.shape()[0] == 0) throw Error("reparametrised damage: no samples");
+  if (noise == Noise::rounding) throw Error("reparametrised damage: rounding is not random; choose one of zero, gaussian, impulse");
   NoisyLayer noisy(network, layers, inputs, noise);
   std::vector<Damages> all(layers.size());
   const double share = 1 / static_cast<double>(levels.size() * static_cast<std::size_t>(draws));

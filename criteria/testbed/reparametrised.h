@@ -21,7 +21,7 @@ namespace safer {
 /// samples, where noise on the weights is a single one. Exact for gaussian noise, else as far as sums over inputs are normal.
 ///
 /// The result is the mean over samples, levels and `draws` replays of each, by layer. Throws Error when inputs do not fit, there
-/// are none, or a layer is not read by one linear op at up to 8 places of a sample.
+/// are none, the noise is rounding, which is not random, or a layer is not read by one linear op at up to 8 places of a sample.
 std::vector<Damages> reparametrised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
                                            std::span<const double> levels, int draws, std::uint64_t seed);
 

@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/ops/linear.h"
+#include "engine/random.h"
 
 using namespace safer;
 
@@ -151,8 +152,97 @@ TEST_CASE("perturbation: whole neurons of a view are zeroed, the same ones over 
   CHECK(plausible(zeroed, 1000, 0.3));
 }
 
+TEST_CASE("perturbation: rounding goes to the nearest multiple, and half way to the even one") {
+  std::vector<float> values = {0, 0.1f, 0.125f, 0.126f, 0.2f, 0.375f, 0.625f, 1, 1.13f, 7.74f};
+  const std::vector<float> expected = {0, 0, 0, 0.25f, 0.25f, 0.5f, 0.5f, 1, 1.25f, 7.75f};
+  for (std::size_t i = 0; i < expected.size(); ++i) values.push_back(-values[i]);
+  const auto size = static_cast<std::int64_t>(expected.size());
+  perturb(values, {2, size, 1, {0, size}}, {.noise = Noise::rounding, .level = 0.125, .unit = 2});
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CHECK(values[i] == expected[i]);
+    CHECK(values[i + expected.size()] == -expected[i]);
+  }
+}
+
+TEST_CASE("perturbation: a number of any size and in any place is rounded, the same for any key") {
+  Random random(4);
+  for (const std::int64_t size : {0, 1, 3, 5, 511, 512, 513, 1031}) {
+    std::vector<float> clean(static_cast<std::size_t>(size));
+    for (float& value : clean) value = static_cast<float>(random.normal() * std::exp(5 * random.normal()));
+    const double step = 0.01 * 3.7;
+    std::vector<float> rounded = clean, again = clean;
+    const NeuronView view{1, size, 1, {0, size}};
+    perturb(rounded, view, {.noise = Noise::rounding, .level = 0.01, .unit = 3.7, .key = 1});
+    perturb(again, view, {.noise = Noise::rounding, .level = 0.01, .unit = 3.7, .key = 2});
+    CHECK(rounded == again);
+    for (std::size_t i = 0; i < clean.size(); ++i) {
+      CAPTURE(clean[i]);
+      const double slack = 2e-7 * std::abs(double{clean[i]});  // of floats of this size
+      CHECK(std::abs(double{rounded[i]} - clean[i]) <= step / 2 + slack);
+      CHECK(std::abs(std::remainder(double{rounded[i]}, step)) <= slack);
+    }
+  }
+}
+
+TEST_CASE("perturbation: a level of rounding is a number of bits") {
+  Fixture f;
+  Random random(5);
+  for (float& w : f.parameters.mutable_values<float>(0)) w = static_cast<float>(random.normal());
+  const std::vector<float> clean = values(f.parameters, 0);
+  const double M = largest_weight(f.parameters, f.layers[0]);
+  for (const int bits : {2, 3, 4, 8}) {
+    CAPTURE(bits);
+    const int most = (1 << (bits - 1)) - 1;  // the largest integer of a symmetric grid
+    const std::vector<float> rounded = values(perturbed(f.parameters, f.layers[0], Noise::rounding, 1.0 / most, 1), 0);
+    int largest = 0;
+    for (std::size_t i = 0; i < clean.size(); ++i) {
+      const double integer = std::nearbyint(double{clean[i]} / M * most);
+      largest = std::max(largest, static_cast<int>(std::abs(integer)));
+      REQUIRE(double{rounded[i]} == doctest::Approx(integer / most * M).epsilon(1e-6));
+    }
+    CHECK(largest == most);
+  }
+}
+
+TEST_CASE("perturbation: rounding a part of a weight leaves the other part alone and has its own unit") {
+  Fixture f;
+  Random random(6);
+  for (float& w : f.parameters.mutable_values<float>(1)) w = static_cast<float>(random.normal());
+  f.parameters.mutable_values<float>(1)[0] = 64;  // of the first part
+  f.parameters.mutable_values<float>(1)[59] = 8;  // of the second
+  const std::vector<float> clean = values(f.parameters, 1);
+  const std::vector<float> first = values(perturbed(f.parameters, f.layers[1], Noise::rounding, 0.125, 1), 1);
+  const std::vector<float> second = values(perturbed(f.parameters, f.layers[2], Noise::rounding, 0.125, 1), 1);
+  for (std::size_t i = 0; i < clean.size(); ++i) {
+    const bool in_first = i % 60 < 40;
+    REQUIRE(first[i] == (in_first ? 8 * std::nearbyint(clean[i] / 8) : clean[i]));
+    REQUIRE(second[i] == (in_first ? clean[i] : std::nearbyint(clean[i])));
+  }
+}
+
+TEST_CASE("perturbation: rounding to nothing, and of what is no number") {
+  Fixture f;
+  const Layer& layer = f.layers[0];
+  CHECK(values(perturbed(f.parameters, layer, Noise::rounding, 0, 1), 0) == values(f.parameters, 0));
+  const auto rounded = [](std::vector<float> given, double level, double unit) {
+    perturb(given, {1, std::ssize(given), 1, {0, std::ssize(given)}}, {.noise = Noise::rounding, .level = level, .unit = unit});
+    return given;
+  };
+  const float inf = INFINITY;
+  CHECK(rounded({0, -0.3f, 5}, 0.5, 0) == std::vector<float>{0, -0.3f, 5});
+  CHECK(rounded({0, -0.3f, inf}, 0, inf) == std::vector<float>{0, -0.3f, inf});
+  CHECK(rounded({1e30f, -inf, 0.3f}, 0.5, 0.001) == std::vector<float>{1e30f, -inf, 0.3f});
+  CHECK(std::isnan(rounded({0.3f, std::nanf(""), 0.4f}, 0.5, 1)[1]));
+  CHECK(std::isnan(rounded({0.3f, inf}, 0.5, inf)[0]));  // no grid
+  f.parameters.mutable_values<float>(0)[3] = std::nanf("");
+  const std::vector<float> noisy = values(perturbed(f.parameters, layer, Noise::rounding, 1, 1), 0);  // M is 3
+  CHECK(std::isnan(noisy[3]));
+  CHECK(noisy[7] == -3);
+  CHECK(noisy[8] == 0);
+}
+
 TEST_CASE("perturbation: noise on a view leaves the rest alone and covers it all") {
-  for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse}) {
+  for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse, Noise::rounding}) {
     std::vector<float> values(5 * 60 * 7, 1.0f);
     const NeuronView view{5, 60, 7, {10, 30}};
     perturb(values, view, {.noise = noise, .level = 1, .unit = 2, .key = 8});
@@ -177,5 +267,6 @@ TEST_CASE("perturbation: senseless noise is refused") {
   CHECK_THROWS_WITH_AS(with_gaussian(f.parameters, layer, -1, 1), "noise on 'a': deviation -1; expected 0 or a positive number",
                        Error);
   CHECK_THROWS_WITH_AS(perturbed(f.parameters, layer, Noise::zero, -0.1, 1), "noise on 'a': level -0.1; expected 0 to 1", Error);
+  CHECK_THROWS_WITH_AS(perturbed(f.parameters, layer, Noise::rounding, 2, 1), "noise on 'a': level 2; expected 0 to 1", Error);
   CHECK_THROWS_AS(with_zeros(f.parameters.to(DType::f64), layer, 0.5, 1), Error);
 }

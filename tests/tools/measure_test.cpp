@@ -39,8 +39,17 @@ TEST_CASE("measure: text says what was done, the order, what is open and how cri
   }
 }
 
+TEST_CASE("measure: rounding is not random, and criteria are held against it as against noise") {
+  const Outcome outcome = measure({"--noise", "rounding", "--levels", "0.143,0.333"});
+  CHECK(outcome.status == 0);
+  for (const char* part : {"noise rounding on weights, levels 0.143 0.333, 32 fresh points", "tau-b", "weight-x-gradient"}) {
+    CAPTURE(part);
+    CHECK(contains(outcome.out, part));
+  }
+}
+
 TEST_CASE("measure: one JSON document, whose ranks follow from its damages") {
-  for (const char* noise : {"zero", "gaussian", "impulse"})
+  for (const char* noise : {"zero", "gaussian", "impulse", "rounding"})
     for (const char* on : {"weights", "activations"}) {
       const json document = measure_json({"--noise", noise, "--on", on, "--levels", "0.2,0.7"});
       CHECK(document.at("noise") == noise);
@@ -100,6 +109,8 @@ TEST_CASE("measure: option values are checked before any work is done") {
            {"--noise", "zero", "--ranked-by", "loss"},
            {"--noise", "zero", "--confidence", "1"},
            {"--noise", "gaussian", "--whole-neurons"},
+           {"--noise", "rounding", "--whole-neurons"},
+           {"--noise", "rounding", "--levels", "8"},  // a part of the largest weight, not bits
            {"--noise", "gaussian", "--unit-of-activity"},
            {"--noise", "zero", "--reduction", "l3"},
            {"--noise", "zero", "--points", "0"},

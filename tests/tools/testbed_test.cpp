@@ -108,6 +108,33 @@ TEST_CASE("testbed: transformers by matrix and by block") {
   }
 }
 
+TEST_CASE("testbed: rounding is measured on request") {
+  const TemporaryFolder folder;
+  const std::string usual = (folder / "a.sqlite").string(), rounded = (folder / "b.sqlite").string();
+  const json built = run_json(build(usual, {"--families", "skip"}));
+  CHECK(run_json(build(usual, {"--families", "skip", "--noises", "impulse,zero,gaussian"})).at("digest") == built.at("digest"));
+  CHECK(run_json(build(rounded, {"--families", "skip", "--noises", "zero,rounding"})).at("made") == 2);
+  run_json({"testbed", "score", rounded, "--json"});
+
+  const json table = run_json({"testbed", "table", rounded, "--json"});
+  REQUIRE(table.at("rows").size() == 2);
+  CHECK(table.at("rows")[0].at("noise") == "zero");
+  CHECK(table.at("rows")[1].at("noise") == "rounding");
+  for (const json& row : table.at("rows"))
+    for (const json& cell : row.at("cells")) {
+      CAPTURE(cell.at("criterion"));
+      const bool has_none = cell.at("criterion") == "reparametrised" && row.at("noise") == "rounding";
+      CHECK(cell.at("networks") == (has_none ? 0 : 2));
+    }
+
+  const Outcome other = run_safer(build(rounded));
+  CHECK(other.status == 1);
+  CHECK(contains(other.log, "noises is zero,rounding, not the default"));
+  const Outcome more = run_safer(build(usual, {"--noises", "all"}));
+  CHECK(more.status == 1);
+  CHECK(contains(more.log, "noises is the default, not zero,gaussian,impulse,rounding"));
+}
+
 TEST_CASE("testbed: killed at any moment and started again, it ends with the content of an uninterrupted run") {
   const TemporaryFolder folder;
   const std::string whole = (folder / "whole.sqlite").string(), killed = (folder / "killed.sqlite").string();
@@ -160,6 +187,9 @@ TEST_CASE("testbed: wrong usage and missing files") {
   CHECK(run_safer({"testbed", "destroy", none}).status == 2);
   CHECK(run_safer({"testbed", "build"}).status == 2);
   CHECK(run_safer({"testbed", "build", none, "--families", "round"}).status == 2);
+  CHECK(run_safer({"testbed", "build", none, "--families", "skip,skip"}).status == 2);
+  CHECK(run_safer({"testbed", "build", none, "--noises", "zero,salt"}).status == 2);
+  CHECK(run_safer({"testbed", "build", none, "--noises", "zero,zero"}).status == 2);
   CHECK(run_safer({"testbed", "build", none, "--networks", "0"}).status == 2);
   CHECK(run_safer({"testbed", "score", none, "--presets", "best"}).status == 2);
   CHECK(run_safer({"testbed", "table", none, "--table", "3"}).status == 2);

@@ -30,18 +30,47 @@ T parse(const Settings& settings, const std::string& name, const std::string& fi
   return value;
 }
 
+/// The parts between commas.
+std::vector<std::string> parts(std::string_view text) {
+  std::vector<std::string> all;
+  while (!text.empty()) {
+    all.emplace_back(text.substr(0, text.find(',')));
+    text.remove_prefix(std::min(text.size(), all.back().size() + 1));
+  }
+  return all;
+}
+
+std::string text_of(const std::vector<Noise>& noises) {
+  std::vector<std::string_view> names;
+  for (const Noise noise : noises) names.push_back(noise_names[static_cast<std::size_t>(noise)]);
+  return fmt::format("{}", fmt::join(names, ","));
+}
+
+std::vector<Noise> noises_of(const std::string& text, const std::string& file) {
+  std::vector<Noise> noises;
+  for (const std::string& name : parts(text)) {
+    const auto found = std::ranges::find(noise_names, name);
+    if (found == noise_names.end())
+      throw Error("{}: setting 'noises' is '{}', expected names from {}", file, text, fmt::join(noise_names, ", "));
+    noises.push_back(static_cast<Noise>(found - noise_names.begin()));
+  }
+  return noises;
+}
+
 }  // namespace
 
 Settings settings_of(const Recipe& recipe) {
-  return {{"format", std::string(format)},
-          {"kernels", std::string(kernels::active().name)},
-          {"seed", std::to_string(recipe.seed)},
-          {"levels", fmt::format("{}", fmt::join(recipe.levels, ","))},
-          {"first draws", std::to_string(recipe.first_draws)},
-          {"most draws", std::to_string(recipe.most_draws)},
-          {"points", std::to_string(recipe.points)},
-          {"rank head", std::to_string(int{recipe.rank_head})},
-          {"all places", std::to_string(int{recipe.all_places})}};
+  Settings settings = {{"format", std::string(format)},
+                       {"kernels", std::string(kernels::active().name)},
+                       {"seed", std::to_string(recipe.seed)},
+                       {"levels", fmt::format("{}", fmt::join(recipe.levels, ","))},
+                       {"first draws", std::to_string(recipe.first_draws)},
+                       {"most draws", std::to_string(recipe.most_draws)},
+                       {"points", std::to_string(recipe.points)},
+                       {"rank head", std::to_string(int{recipe.rank_head})},
+                       {"all places", std::to_string(int{recipe.all_places})}};
+  if (recipe.noises != Recipe{}.noises) settings["noises"] = text_of(recipe.noises);
+  return settings;
 }
 
 Recipe recipe_of(Database& database) {
@@ -54,12 +83,10 @@ Recipe recipe_of(Database& database) {
                 .points = parse<std::int64_t>(settings, "points", file),
                 .rank_head = parse<int>(settings, "rank head", file) != 0,
                 .all_places = parse<int>(settings, "all places", file) != 0};
-  std::string_view rest = settings.contains("levels") ? std::string_view(settings.at("levels")) : std::string_view();
-  while (!rest.empty()) {
-    const std::string_view part = rest.substr(0, rest.find(','));
-    recipe.levels.push_back(parse<double>({{"levels", std::string(part)}}, "levels", file));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-  }
+  if (const auto levels = settings.find("levels"); levels != settings.end())
+    for (const std::string& level : parts(levels->second))
+      recipe.levels.push_back(parse<double>({{"levels", level}}, "levels", file));
+  if (const auto noises = settings.find("noises"); noises != settings.end()) recipe.noises = noises_of(noises->second, file);
   return recipe;
 }
 
@@ -86,7 +113,7 @@ std::vector<Condition> conditions(const Recipe& recipe, MoonsFamily family) {
   std::vector<Condition> all;
   for (const Place place : {Place::weights, Place::activations})
     if (place == Place::weights || family == MoonsFamily::vanilla || recipe.all_places)
-      for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse}) all.push_back({noise, place});
+      for (const Noise noise : recipe.noises) all.push_back({noise, place});
   return all;
 }
 

@@ -13,6 +13,7 @@ namespace safer {
 struct Recipe {
   std::uint64_t seed = 0;
   std::vector<double> levels = NoiseSweep{}.levels;
+  std::vector<Noise> noises = {Noise::zero, Noise::gaussian, Noise::impulse};  // those of the paper
   int first_draws = 32, most_draws = 1024;
   std::int64_t points = 32;  // of a draw
   bool rank_head = false;    // whether the last layer is measured and ranked
@@ -20,7 +21,7 @@ struct Recipe {
 };
 
 /// Everything that the content of a testbed depends on, for agree_on_settings(); the kernels in use too, since other ones round
-/// differently.
+/// differently. The noises are among them only where they are not the default.
 Settings settings_of(const Recipe& recipe);
 /// The inverse. Throws Error when the file's are not those of a testbed.
 Recipe recipe_of(Database& database);

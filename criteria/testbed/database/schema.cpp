@@ -80,6 +80,11 @@ void add_column(Fnv& fnv, const Statement& row, int column) {
   }
 }
 
+std::string value_of(const Settings& settings, const std::string& name) {
+  const auto found = settings.find(name);
+  return found == settings.end() ? "the default" : found->second;
+}
+
 }  // namespace
 
 void create_tables(Database& database) {
@@ -106,22 +111,23 @@ Settings read_settings(Database& database) {
 
 void agree_on_settings(Database& database, const Settings& settings) {
   const Settings there = read_settings(database);
+  if (there.empty()) {
+    Transaction transaction(database);
+    Statement insert = database.prepare("INSERT INTO setting VALUES(?, ?)");
+    for (const auto& [name, value] : settings) insert.run(name, value);
+    transaction.commit();
+    return;
+  }
+  Settings all = there;
+  all.insert(settings.begin(), settings.end());
   std::string differences;
-  std::vector<std::pair<std::string, std::string>> missing;
-  for (const auto& [name, value] : settings) {
-    const auto found = there.find(name);
-    if (found == there.end())
-      missing.emplace_back(name, value);
-    else if (found->second != value)
-      differences += fmt::format("{}{} is {}, not {}", differences.empty() ? "" : "; ", name, found->second, value);
+  for (const auto& entry : all) {
+    const std::string found = value_of(there, entry.first), wanted = value_of(settings, entry.first);
+    if (found != wanted)
+      differences += fmt::format("{}{} is {}, not {}", differences.empty() ? "" : "; ", entry.first, found, wanted);
   }
   if (!differences.empty())
     throw Error("{}: made with other settings: {}. Give these, or another file", database.file(), differences);
-  if (missing.empty()) return;
-  Transaction transaction(database);
-  Statement insert = database.prepare("INSERT INTO setting VALUES(?, ?)");
-  for (const auto& [name, value] : missing) insert.run(name, value);
-  transaction.commit();
 }
 
 std::uint64_t digest(Database& database) {

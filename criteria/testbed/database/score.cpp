@@ -62,11 +62,12 @@ Predicted reparametrise(const Network& network, const Dataset& calibration, cons
 }
 
 bool on_weights(const Condition& condition) { return condition.place == Place::weights; }
+bool random_on_weights(const Condition& condition) { return on_weights(condition) && condition.noise != Noise::rounding; }
 
 constexpr NoiseAware noise_aware[] = {
     {monte_carlo, [](const Condition&) { return true; }, replay},
     {linear_formula, on_weights, linearise},
-    {reparametrised, on_weights, reparametrise},
+    {reparametrised, random_on_weights, reparametrise},
 };
 
 /// A noise-aware ranker under one condition.

@@ -128,7 +128,7 @@ TEST_CASE("measure: noise on weights as brute force over networks that were pert
   const Network network = mlp({4, 7, 5, 3}, true, 3);
   const Dataset data = points(40, 4);
   const Tensor clean = predict(network, data.inputs);
-  for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse}) {
+  for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse, Noise::rounding}) {
     CAPTURE(static_cast<int>(noise));
     const Measurement found = measure(network, data, few(noise, Place::weights));
     for (std::size_t l = 0; l < 3; ++l)
@@ -155,7 +155,7 @@ TEST_CASE("measure: noise on activations as brute force in plain loops") {
   const Network network = mlp({4, 7, 5, 3}, true, 3);
   const Dataset data = points(40, 4);
   Random random(8);
-  for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse}) {
+  for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse, Noise::rounding}) {
     CAPTURE(static_cast<int>(noise));
     const Measurement found = measure(network, data, few(noise, Place::activations));
     for (std::size_t l = 0; l < 3; ++l)
@@ -170,7 +170,9 @@ TEST_CASE("measure: noise on activations as brute force in plain loops") {
             if (layer != l) return;
             for (double& value : y) {
               if (noise == Noise::gaussian) value += p * M * random.normal();
-              if (noise != Noise::gaussian && random.uniform() < p) value = noise == Noise::zero ? 0 : value + height;
+              if (noise == Noise::zero && random.uniform() < p) value = 0;
+              if (noise == Noise::impulse && random.uniform() < p) value += height;
+              if (noise == Noise::rounding) value = p * M * std::nearbyint(value / (p * M));
             }
           };
           damages.push_back(distance(plain_run(network, {x.begin(), x.end()}, noisy),

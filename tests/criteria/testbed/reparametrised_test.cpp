@@ -113,6 +113,9 @@ TEST_CASE("reparametrised: errors") {
   };
   CHECK_THROWS_WITH_AS(of(network, Tensor(DType::f32, {0, 3})), "reparametrised damage: no samples", Error);
   CHECK_THROWS_AS(of(network, random_tensor({2, 4}, 1)), Error);
+  CHECK_THROWS_WITH_AS(
+      reparametrised_damage(network, network.tape.layers(), random_tensor({2, 3}, 1), Noise::rounding, levels, 1, 0),
+      "reparametrised damage: rounding is not random; choose one of zero, gaussian, impulse", Error);
 
   Network twice{.name = "twice", .tape = {}, .parameters = {}};
   const Var x = twice.tape.input("x", Shape{3});

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "engine/error.h"
 #include "tests/temporary_folder.h"
 
 using namespace safer;
@@ -43,6 +44,7 @@ TEST_CASE("recipe: settings say all of it, and can be read back") {
   create_tables(database);
   const Recipe recipe{.seed = 18'000'000'000'000'000'000u,
                       .levels = {0.01, 0.25, 1.0 / 3},
+                      .noises = {Noise::gaussian, Noise::rounding},
                       .first_draws = 4,
                       .most_draws = 9,
                       .points = 7,
@@ -52,9 +54,28 @@ TEST_CASE("recipe: settings say all of it, and can be read back") {
   const Recipe read = recipe_of(database);
   CHECK(settings_of(read) == settings_of(recipe));
   CHECK(read.levels == recipe.levels);
-  CHECK(conditions(recipe, MoonsFamily::skip).size() == 6);
+  CHECK(read.noises == recipe.noises);
+  CHECK(conditions(recipe, MoonsFamily::skip).size() == 4);
   CHECK(conditions({}, MoonsFamily::skip).size() == 3);
   CHECK(conditions({}, MoonsFamily::vanilla).size() == 6);
+}
+
+TEST_CASE("recipe: the paper's noises are no setting, so that files from before there were others agree") {
+  CHECK(settings_of({}).count("noises") == 0);
+  const TemporaryFolder folder;
+  Database database(folder / "a.sqlite", Database::Access::create);
+  create_tables(database);
+  agree_on_settings(database, settings_of({}));
+  CHECK(recipe_of(database).noises == std::vector{Noise::zero, Noise::gaussian, Noise::impulse});
+  CHECK_THROWS_WITH_AS(
+      agree_on_settings(database, settings_of({.noises = {Noise::rounding}})),
+      (database.file() + ": made with other settings: noises is the default, not rounding. Give these, or another file").c_str(),
+      Error);
+  database.execute("INSERT INTO setting VALUES('noises', 'zero,salt')");
+  CHECK_THROWS_WITH_AS(
+      recipe_of(database),
+      (database.file() + ": setting 'noises' is 'zero,salt', expected names from zero, gaussian, impulse, rounding").c_str(),
+      Error);
 }
 
 TEST_CASE("recipe: blocks") {

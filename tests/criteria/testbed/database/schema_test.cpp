@@ -34,6 +34,11 @@ TEST_CASE("schema: settings are noted once, and others are refused with every di
       agree_on_settings(database, {{"draws", "9"}, {"levels", "0.1,0.2"}, {"seed", "2"}}),
       (database.file() + ": made with other settings: draws is 8, not 9; seed is 1, not 2. Give these, or another file").c_str(),
       Error);
+  CHECK_THROWS_WITH_AS(agree_on_settings(database, {{"draws", "8"}, {"noises", "zero"}, {"seed", "1"}}),
+                       (database.file() + ": made with other settings: levels is 0.1,0.2, not the default; noises is the default, "
+                                          "not zero. Give these, or another file")
+                           .c_str(),
+                       Error);
   CHECK(read_settings(database) == settings);
 }
 
