@@ -1,7 +1,6 @@
 #include "models/formats/image.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -38,7 +37,7 @@ namespace {
 
 constexpr std::size_t decoder_state = std::size_t{1} << 16;
 // A progressive JPEG may go over the whole image in every scan. Encoders write about ten.
-constexpr std::ptrdiff_t most_scans = 100;
+constexpr int most_scans = 100;
 
 struct Format {
   std::string_view name, signature;
@@ -55,6 +54,7 @@ struct Encoded {
   std::string_view name;
   const Format& format;
 
+  std::string_view text() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
   const stbi_uc* data() const { return reinterpret_cast<const stbi_uc*>(bytes.data()); }
   int size() const { return static_cast<int>(bytes.size()); }
 };
@@ -84,13 +84,12 @@ ImageExtent extent_of(const Encoded& file) {
 /// The decoder takes what a JPEG file lacks at its end for grey, so the mark of the end is looked for here. Marks never stand
 /// within data, where a byte of ones is followed by zeros.
 void check_scans(const Encoded& file) {
-  constexpr std::array scan = {std::byte{0xff}, std::byte{0xda}}, end = {std::byte{0xff}, std::byte{0xd9}};
-  std::ptrdiff_t scans = 0;
-  std::span<const std::byte> rest = file.bytes;
-  for (auto found = std::ranges::search(rest, scan); !found.empty(); found = std::ranges::search(rest, scan), ++scans)
-    rest = {found.end(), rest.end()};
+  constexpr std::string_view scan = "\xff\xda", end = "\xff\xd9";
+  std::string_view rest = file.text();
+  int scans = 0;
+  for (std::size_t at = rest.find(scan); at != rest.npos; at = rest.find(scan), ++scans) rest.remove_prefix(at + scan.size());
   if (scans > most_scans) throw Error("{}: {} scans, expected at most {}", file.name, scans, most_scans);
-  if (std::ranges::search(rest, end).empty()) throw Error("{}: truncated: the end of a JPEG file is missing", file.name);
+  if (rest.find(end) == rest.npos) throw Error("{}: truncated: the end of a JPEG file is missing", file.name);
 }
 
 struct Free {

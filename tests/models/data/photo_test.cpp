@@ -43,9 +43,10 @@ float at(const Tensor& planes, std::int64_t c, std::int64_t y, std::int64_t x) {
 
 TEST_CASE("photo: resized as PyTorch does with antialiasing") {
   const Tensor photo = read_npy(golden / "rgb.npy");
-  for (const auto& [name, shorter] : {std::pair{"resized_smaller.npy", 8}, {"resized_larger.npy", 24}}) {
-    const Tensor found = fit(photo, resize(shorter)), expected = read_npy(golden / name);
+  for (const std::int64_t shorter : {8, 24}) {
     CAPTURE(shorter);
+    const Tensor found = fit(photo, resize(shorter));
+    const Tensor expected = read_npy(golden / (shorter < 19 ? "resized_smaller.npy" : "resized_larger.npy"));
     REQUIRE(found.shape() == expected.shape());
     for (std::size_t i = 0; i < expected.values<float>().size(); ++i)
       CHECK(std::abs(found.values<float>()[i] - expected.values<float>()[i]) < 1e-3f);
