@@ -77,6 +77,18 @@ void check_labels(const Network& network, std::string_view data, std::int64_t sa
                   network.classes());
 }
 
+/// What may have gone wrong with inputs of shape `found`, of which the network reads [n, sample...] = `expected`.
+std::string_view advice(const Shape& found, const Shape& expected) {
+  const int rank = expected.rank();
+  const Shape sample(std::span<const std::int64_t>(expected.begin(), expected.end()).subspan(1));
+  if (found == sample) return "; add the axis of samples: array[None]";
+  if (found.rank() == rank - 1) return "; did you drop an axis?";
+  const bool channels_last =
+      rank == 4 && found.rank() == 4 && found[1] == expected[2] && found[2] == expected[3] && found[3] == expected[1];
+  if (channels_last) return "; channels come first: array.transpose(0, 3, 1, 2)";
+  return found.size() == expected.size() && found.rank() > 0 ? "; reshape the array" : "";
+}
+
 }  // namespace
 
 void check_inputs(const Network& network, const Tensor& inputs, std::string_view who) {
@@ -84,8 +96,8 @@ void check_inputs(const Network& network, const Tensor& inputs, std::string_view
   Shape expected = network.sample_shape();
   if (inputs.shape().rank() > 0) expected[0] = inputs.shape()[0];
   if (inputs.shape() == expected) return;
-  throw Error("{}: inputs have shape {}, {} expects [N{}", who, inputs.shape(), network.name,
-              network.sample_shape().str().substr(2));
+  throw Error("{}: inputs have shape {}, {} expects [N{}{}", who, inputs.shape(), network.name,
+              network.sample_shape().str().substr(2), advice(inputs.shape(), expected));
 }
 
 void check_labels(const Network& network, const Dataset& data, std::string_view who) {
