@@ -42,10 +42,11 @@ constexpr int most_scans = 100;
 struct Format {
   std::string_view name, signature;
   std::int64_t pixels_per_byte;  // at most
+  bool segments;                 // whether check_segments() is for it
 };
 constexpr Format formats[] = {
-    {"JPEG", "\xff\xd8\xff", 512},           // a bit for each block of 8x8 pixels
-    {"PNG", "\x89PNG\r\n\x1a\n", 8 * 1032},  // a bit for each pixel, of which deflate makes 1032 from one
+    {"JPEG", "\xff\xd8\xff", 512, true},            // a bit for each block of 8x8 pixels
+    {"PNG", "\x89PNG\r\n\x1a\n", 8 * 1032, false},  // a bit for each pixel, of which deflate makes 1032 from one
 };
 
 /// An image file in memory, as the decoder sees it.
@@ -81,15 +82,48 @@ ImageExtent extent_of(const Encoded& file) {
   return {height, width};
 }
 
-/// The decoder takes what a JPEG file lacks at its end for grey, so the mark of the end is looked for here. Marks never stand
-/// within data, where a byte of ones is followed by zeros.
-void check_scans(const Encoded& file) {
-  constexpr std::string_view scan = "\xff\xda", end = "\xff\xd9";
-  std::string_view rest = file.text();
+/// The code of the next JPEG marker at or behind `at`, which moves behind it; 0 where there is none. In data, a byte of ones is
+/// followed by zeros, or by one of the eight marks of a restart.
+int next_marker(std::string_view text, std::size_t& at) {
+  for (at = text.find('\xff', at); at < text.size() - 1; at = text.find('\xff', at + 1)) {
+    const int code = static_cast<unsigned char>(text[at + 1]);
+    if (code == 0 || code == 0xff || (code >= 0xd0 && code <= 0xd7)) continue;
+    at += 2;
+    return code;
+  }
+  return 0;
+}
+
+std::size_t byte_at(std::string_view text, std::size_t at) { return static_cast<unsigned char>(text[at]); }
+
+/// stb_image 2.27 writes behind its tables where one has more than 256 codes. Each is a byte of its kind, 16 numbers of codes by
+/// length, and the codes.
+void check_huffman_tables(std::string_view tables, std::string_view name) {
+  constexpr std::size_t lengths = 16, most_codes = 256;
+  while (tables.size() > lengths) {
+    std::size_t codes = 0;
+    for (std::size_t i = 1; i <= lengths; ++i) codes += byte_at(tables, i);
+    if (codes > most_codes)
+      throw Error("{}: damaged JPEG file: a Huffman table of {} codes, expected at most {}", name, codes, most_codes);
+    tables.remove_prefix(std::min(1 + lengths + codes, tables.size()));
+  }
+}
+
+/// Follows the segments of a JPEG file to its end, which must be there: the decoder would take what is missing for grey.
+void check_segments(const Encoded& file) {
+  constexpr int end_of_image = 0xd9, start_of_scan = 0xda, huffman_tables = 0xc4;
+  const std::string_view text = file.text();
   int scans = 0;
-  for (std::size_t at = rest.find(scan); at != rest.npos; at = rest.find(scan), ++scans) rest.remove_prefix(at + scan.size());
-  if (scans > most_scans) throw Error("{}: {} scans, expected at most {}", file.name, scans, most_scans);
-  if (rest.find(end) == rest.npos) throw Error("{}: truncated: the end of a JPEG file is missing", file.name);
+  for (std::size_t at = 2;;) {
+    const int marker = next_marker(text, at);
+    if (marker == end_of_image) return;
+    const std::size_t left = text.size() - at,
+                      length = marker != 0 && left >= 2 ? 256 * byte_at(text, at) + byte_at(text, at + 1) : 0;
+    if (length < 2 || length > left) throw Error("{}: truncated: the end of a JPEG file is missing", file.name);
+    if (marker == start_of_scan && ++scans > most_scans) throw Error("{}: more than {} scans", file.name, most_scans);
+    if (marker == huffman_tables) check_huffman_tables(text.substr(at + 2, length - 2), file.name);
+    at += length;
+  }
 }
 
 struct Free {
@@ -101,7 +135,7 @@ struct Free {
 Tensor parse_image(std::span<const std::byte> bytes, std::string_view name) {
   const Encoded file = identify(bytes, name);
   const ImageExtent extent = extent_of(file);
-  if (file.format.name == "JPEG") check_scans(file);
+  if (file.format.segments) check_segments(file);
   // Eight bytes a pixel for 16-bit samples, with the margin of a JPEG's largest blocks; twice the file, since its parts are
   // gathered in a buffer that doubles.
   largest_block = decoder_state + 8 * static_cast<std::size_t>((extent.height + 32) * (extent.width + 32)) + 2 * bytes.size();
