@@ -69,19 +69,6 @@ Encoded identify(std::span<const std::byte> bytes, std::string_view name) {
   return {bytes, name, *found};
 }
 
-ImageExtent extent_of(const Encoded& file) {
-  largest_block = decoder_state;
-  int width = 0, height = 0, channels = 0;
-  if (!stbi_info_from_memory(file.data(), file.size(), &width, &height, &channels))
-    throw Error("{}: not a readable {} file: {}", file.name, file.format.name, stbi_failure_reason());
-  const std::int64_t pixels = std::int64_t{width} * height;
-  if (pixels < 1 || pixels > most_pixels)
-    throw Error("{}: {}x{} pixels, expected 1 to {} of them", file.name, width, height, most_pixels);
-  if (pixels / file.format.pixels_per_byte > std::ssize(file.bytes))
-    throw Error("{}: truncated: {} bytes cannot hold {}x{} pixels", file.name, file.bytes.size(), width, height);
-  return {height, width};
-}
-
 /// The code of the next JPEG marker at or behind `at`, which moves behind it; 0 where there is none. In data, a byte of ones is
 /// followed by zeros, or by one of the eight marks of a restart.
 int next_marker(std::string_view text, std::size_t& at) {
@@ -96,16 +83,17 @@ int next_marker(std::string_view text, std::size_t& at) {
 
 std::size_t byte_at(std::string_view text, std::size_t at) { return static_cast<unsigned char>(text[at]); }
 
-/// stb_image 2.27 writes behind its tables where one has more than 256 codes. Each is a byte of its kind, 16 numbers of codes by
-/// length, and the codes.
+/// stb_image 2.27 writes behind its tables where one has more than 256 codes, and reads on where one does not fit its segment. Each
+/// is a byte of its kind, 16 numbers of codes by length, and the codes.
 void check_huffman_tables(std::string_view tables, std::string_view name) {
   constexpr std::size_t lengths = 16, most_codes = 256;
-  while (tables.size() > lengths) {
+  while (!tables.empty()) {
     std::size_t codes = 0;
-    for (std::size_t i = 1; i <= lengths; ++i) codes += byte_at(tables, i);
-    if (codes > most_codes)
-      throw Error("{}: damaged JPEG file: a Huffman table of {} codes, expected at most {}", name, codes, most_codes);
-    tables.remove_prefix(std::min(1 + lengths + codes, tables.size()));
+    for (std::size_t i = 1; i <= lengths && i < tables.size(); ++i) codes += byte_at(tables, i);
+    if (codes > most_codes || 1 + lengths + codes > tables.size())
+      throw Error("{}: damaged JPEG file: a Huffman table of {} codes in {} bytes, expected at most {} that fit", name, codes,
+                  tables.size(), most_codes);
+    tables.remove_prefix(1 + lengths + codes);
   }
 }
 
@@ -126,6 +114,21 @@ void check_segments(const Encoded& file) {
   }
 }
 
+/// What the header says, once nothing in the file can harm the decoder, which reads some tables with it.
+ImageExtent extent_of(const Encoded& file) {
+  if (file.format.segments) check_segments(file);
+  largest_block = decoder_state;
+  int width = 0, height = 0, channels = 0;
+  if (!stbi_info_from_memory(file.data(), file.size(), &width, &height, &channels))
+    throw Error("{}: not a readable {} file: {}", file.name, file.format.name, stbi_failure_reason());
+  const std::int64_t pixels = std::int64_t{width} * height;
+  if (pixels < 1 || pixels > most_pixels)
+    throw Error("{}: {}x{} pixels, expected 1 to {} of them", file.name, width, height, most_pixels);
+  if (pixels / file.format.pixels_per_byte > std::ssize(file.bytes))
+    throw Error("{}: truncated: {} bytes cannot hold {}x{} pixels", file.name, file.bytes.size(), width, height);
+  return {height, width};
+}
+
 struct Free {
   void operator()(stbi_uc* pixels) const { std::free(pixels); }
 };
@@ -135,7 +138,6 @@ struct Free {
 Tensor parse_image(std::span<const std::byte> bytes, std::string_view name) {
   const Encoded file = identify(bytes, name);
   const ImageExtent extent = extent_of(file);
-  if (file.format.segments) check_segments(file);
   // Eight bytes a pixel for 16-bit samples, with the margin of a JPEG's largest blocks; twice the file, since its parts are
   // gathered in a buffer that doubles.
   largest_block = decoder_state + 8 * static_cast<std::size_t>((extent.height + 32) * (extent.width + 32)) + 2 * bytes.size();

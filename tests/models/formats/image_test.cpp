@@ -134,10 +134,19 @@ TEST_CASE("image: sizes are checked before anything is allocated") {
   refuses(png, fmt::format("x: truncated: {} bytes cannot hold 4125x4115 pixels", png.size()));
 }
 
-TEST_CASE("image: a Huffman table of too many codes is refused") {
-  std::vector<std::byte> jpeg = golden_bytes("baseline.jpg");
-  jpeg[find_marker(jpeg, 0xc4) + 5 + 15] = std::byte{250};  // codes of 16 bits, where there were none; found by fuzzing
+TEST_CASE("image: Huffman tables that are too large, or longer than their segment, are refused") {
+  // Found by fuzzing: the decoder would write and read behind them, also when it is only asked for the size.
+  const std::vector<std::byte> whole = golden_bytes("baseline.jpg");
+  const std::size_t segment = find_marker(whole, 0xc4) + 2;
+  std::vector<std::byte> jpeg = whole;
+  jpeg[segment + 2 + 16] = std::byte{250};  // codes of 16 bits, where there were none
   CHECK_THROWS_WITH_AS(parse_image(jpeg, "x"), doctest::Contains("x: damaged JPEG file: a Huffman table of 2"), Error);
+  jpeg = whole;
+  jpeg[segment + 1] = std::byte{2 + 10};
+  CHECK_THROWS_WITH_AS(parse_image(jpeg, "x"), doctest::Contains("codes in 10 bytes, expected at most 256 that fit"), Error);
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "x.jpg", jpeg);
+  CHECK_THROWS_WITH_AS(image_extent(folder / "x.jpg"), doctest::Contains("expected at most 256 that fit"), Error);
 }
 
 TEST_CASE("image: what follows the end of a JPEG file does not matter") {
