@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <vector>
 
 #include "criteria/relevance/table.h"
@@ -45,9 +46,13 @@ double pass_seconds(const Network& network, const Dataset& calibration, const Ra
   gradient.target = options.target;
   gradient.labels = few.labels;
   gradient.resamples = 0;
-  const auto start = std::chrono::steady_clock::now();
-  rank_layers(network, few.inputs, gradient);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(samples);
+  double best = std::numeric_limits<double>::infinity();
+  for (int run = 0; run < 2; ++run) {  // the first one packs the weights
+    const auto start = std::chrono::steady_clock::now();
+    rank_layers(network, few.inputs, gradient);
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best / static_cast<double>(samples);
 } catch (const Error&) {
   return 0;  // the ranking itself says what is wrong, where it matters to it
 }

@@ -149,6 +149,15 @@ TEST_CASE("image: Huffman tables that are too large, or longer than their segmen
   CHECK_THROWS_WITH_AS(image_extent(folder / "x.jpg"), doctest::Contains("expected at most 256 that fit"), Error);
 }
 
+TEST_CASE("image: a PNG file's data may begin with an empty part") {
+  std::vector<std::byte> png = golden_bytes("rgb.png");  // found by fuzzing
+  const std::string_view empty("\0\0\0\0IDAT\x35\xaf\x06\x1e", 12);
+  const auto behind_header = png.begin() + 8 + 25;
+  png.insert(behind_header, reinterpret_cast<const std::byte*>(empty.data()),
+             reinterpret_cast<const std::byte*>(empty.data()) + 12);
+  CHECK(difference(parse_image(png, "x"), read_npy(golden / "rgb.npy")).largest == 0);
+}
+
 TEST_CASE("image: what follows the end of a JPEG file does not matter") {
   std::vector<std::byte> jpeg = golden_bytes("subsampled.jpg");
   const Tensor whole = parse_image(jpeg, "x");
