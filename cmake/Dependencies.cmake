@@ -46,6 +46,16 @@ if(NOT SAFER_ENGINE_ONLY)
                    OPTIONS JSON_BuildTests=OFF)
   safer_dependency(cxxopts TARGET cxxopts::cxxopts REPOSITORY https://github.com/jarro2783/cxxopts.git TAG v3.1.1
                    OPTIONS CXXOPTS_BUILD_EXAMPLES=OFF CXXOPTS_BUILD_TESTS=OFF CXXOPTS_ENABLE_INSTALL=OFF)
+  # stb is headers without a build of their own, and without releases: the commit is that of Debian 12.
+  find_path(STB_INCLUDE_DIR stb_image.h PATH_SUFFIXES stb)
+  if(NOT STB_INCLUDE_DIR)
+    message(STATUS "stb: not installed, fetching from https://github.com/nothings/stb.git")
+    FetchContent_Declare(stb GIT_REPOSITORY https://github.com/nothings/stb.git GIT_TAG 8b5f1f37b5b75829fc72d38e7b5d4bcbf8a26d55)
+    FetchContent_MakeAvailable(stb)
+    set(STB_INCLUDE_DIR ${stb_SOURCE_DIR})
+  endif()
+  add_library(safer_stb INTERFACE)
+  target_include_directories(safer_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})
   # SQLite comes with CMake's own find module; elsewhere as its authors' single C file.
   find_package(SQLite3 QUIET)
   if(NOT TARGET SQLite::SQLite3)

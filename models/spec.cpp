@@ -29,14 +29,6 @@ std::optional<std::string_view> SpecOptions::text(std::string_view key) const {
   return found == values_.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::vector<std::int64_t> SpecOptions::numbers(std::string_view key, std::string_view expected) const {
-  std::vector<std::int64_t> result;
-  std::optional<std::string_view> rest = text(key);
-  if (rest && (rest->empty() || rest->ends_with('-'))) fail(key, *rest, expected);
-  while (rest && !rest->empty()) result.push_back(to_number<std::int64_t>(key, take_until('-', *rest), expected));
-  return result;
-}
-
 void SpecOptions::fail(std::string_view key, std::string_view value, std::string_view expected) const {
   throw Error("{}: {} is '{}', expected {}", who_, key, value, expected);
 }

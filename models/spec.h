@@ -31,7 +31,14 @@ class SpecOptions {
     return value ? std::optional(to_number<T>(key, *value, expected)) : std::nullopt;
   }
   /// The same for numbers separated by '-'; none when the key is not there.
-  std::vector<std::int64_t> numbers(std::string_view key, std::string_view expected) const;
+  template <class T = std::int64_t>
+  std::vector<T> numbers(std::string_view key, std::string_view expected) const {
+    std::vector<T> result;
+    std::optional<std::string_view> rest = text(key);
+    if (rest && (rest->empty() || rest->ends_with('-'))) fail(key, *rest, expected);
+    while (rest && !rest->empty()) result.push_back(to_number<T>(key, take_until('-', *rest), expected));
+    return result;
+  }
   [[noreturn]] void fail(std::string_view key, std::string_view value, std::string_view expected) const;
 
  private:

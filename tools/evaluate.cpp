@@ -6,6 +6,7 @@
 #include "tools/arguments.h"
 #include "tools/command.h"
 #include "tools/inputs.h"
+#include "tools/progress.h"
 #include "tools/report.h"
 #include "tools/table.h"
 
@@ -23,8 +24,12 @@ int evaluate(std::span<const char* const> args, std::ostream& out, std::ostream&
   const Common common = common_options(given, log);
   check_data_argument(given);
   const Network network = load_network(given, common, log);
-  const Dataset data = load_dataset(given, network, Split::test);
-  const Evaluation found = safer::evaluate(network, data);
+  const DataSource data = open_dataset(given, network, Split::test);
+  Evaluation found;
+  {
+    Progress progress(log, common.progress, "evaluating");
+    found = safer::evaluate(network, data, [&](std::int64_t done, std::int64_t total) { progress(done, total); });
+  }
 
   if (common.format == Format::json) {
     print_json(out, {{"model", network.name},

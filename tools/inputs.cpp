@@ -42,7 +42,11 @@ void check_data_argument(const Arguments& given) {
 }
 
 Dataset load_dataset(const Arguments& given, const Network& network, Split split, const Subset& subset) {
-  return load_data(given.text("data"), split, subset, network.pixels);
+  return open_dataset(given, network, split, subset).load();
+}
+
+DataSource open_dataset(const Arguments& given, const Network& network, Split split, const Subset& subset) {
+  return open_data(given.text("data"), split, subset, network.pixels, usual_photo_size(network.sample_shape()));
 }
 
 }  // namespace safer::commands

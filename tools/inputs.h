@@ -26,7 +26,8 @@ Network load_network(const Arguments& given, const Common& common, std::ostream&
 
 /// Throws UsageError when --data is missing and Error when it is none, so that this need not wait for a network that trains itself.
 void check_data_argument(const Arguments& given);
-/// The samples of --data, scaled as the network reads them.
+/// The samples of --data, scaled as the network reads them; all at once, or as they are asked for.
 Dataset load_dataset(const Arguments& given, const Network& network, Split split, const Subset& subset = {});
+DataSource open_dataset(const Arguments& given, const Network& network, Split split, const Subset& subset = {});
 
 }  // namespace safer::commands

@@ -9,6 +9,7 @@
 #include "criteria/reduction.h"
 #include "criteria/relevance/table.h"
 #include "engine/ops/target.h"
+#include "models/evaluation.h"
 #include "tools/arguments.h"
 #include "tools/command.h"
 #include "tools/inputs.h"
@@ -111,6 +112,7 @@ int measure(std::span<const char* const> args, std::ostream& out, std::ostream& 
 
   const Network network = load_network(given, common, log);
   const Dataset test = load_dataset(given, network, Split::test);
+  check_inputs(network, test.inputs, test.name);
   report.model = network.name, report.data = given.text("data");
   {
     Progress progress(log, common.progress, "measuring");

@@ -9,16 +9,6 @@
 #include "tools/table.h"
 
 namespace safer::commands {
-namespace {
-
-std::string duration(double seconds) {
-  if (seconds < 99.5) return fmt::format("{:.0f} s", seconds);
-  if (seconds < 99.5 * 60) return fmt::format("{:.0f} min", seconds / 60);
-  return fmt::format("{:.1f} h", seconds / 3600);
-}
-
-}  // namespace
-
 Progress::Progress(std::ostream& log, bool shown, std::string what, Clock clock)
     : log_(log), what_(std::move(what)), clock_(std::move(clock)), start_(clock_()), next_(start_ + 1), shown_(shown) {}
 
@@ -42,6 +32,12 @@ void Progress::erase() {
 }
 
 double Progress::seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::string duration(double seconds) {
+  if (seconds < 99.5) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 99.5 * 60) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
 
 bool is_terminal(const std::ostream& stream) { return &stream == &std::cerr && isatty(STDERR_FILENO) == 1; }
 

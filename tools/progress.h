@@ -35,6 +35,9 @@ class Progress {
   bool shown_;
 };
 
+/// A time in words, without more digits than an estimate deserves: "90 s", "12 min", "3.5 h".
+std::string duration(double seconds);
+
 /// Whether `stream` is standard error and that is a terminal.
 bool is_terminal(const std::ostream& stream);
 

@@ -7,6 +7,7 @@
 #include "tools/arguments.h"
 #include "tools/command.h"
 #include "tools/inputs.h"
+#include "tools/progress.h"
 #include "tools/report.h"
 #include "tools/table.h"
 
@@ -29,8 +30,12 @@ int run(std::span<const char* const> args, std::ostream& out, std::ostream& log)
   const std::string file = given.required("out");
   check_data_argument(given);
   const Network network = load_network(given, common, log);
-  const Dataset data = load_dataset(given, network, Split::test);
-  const Tensor outputs = predict(network, data.inputs);
+  const DataSource data = open_dataset(given, network, Split::test);
+  Tensor outputs;
+  {
+    Progress progress(log, common.progress, "running");
+    outputs = predict(network, data, [&](std::int64_t done, std::int64_t total) { progress(done, total); });
+  }
   write_npy(file, outputs);
 
   if (common.format == Format::json) {

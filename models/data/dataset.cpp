@@ -38,6 +38,14 @@ Dataset Dataset::select(std::span<const std::int64_t> indices) const {
   return result;
 }
 
+DataSource source_of(Dataset data) {
+  DataSource source{data.name, data.size(), data.labels, data.classes, {}};
+  source.read = [data = std::move(data)](std::int64_t begin, std::int64_t end) {
+    return begin == 0 && end == data.size() ? data.inputs : data.slice(begin, end).inputs;
+  };
+  return source;
+}
+
 std::vector<std::int64_t> choose(std::int64_t size, const Subset& subset) {
   std::vector<std::int64_t> indices(static_cast<std::size_t>(size));
   std::iota(indices.begin(), indices.end(), 0);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,22 @@ struct Dataset {
   /// The samples with these indices, in this order. Throws Error when one is out of range.
   Dataset select(std::span<const std::int64_t> indices) const;
 };
+
+/// Samples that are read when they are asked for, so that no more of them than needed are in memory.
+struct DataSource {
+  std::string name;
+  std::int64_t size = 0;
+  std::vector<std::int64_t> labels;  // as those of a Dataset
+  int classes = 0;
+  /// The inputs of samples begin..end-1, which must be in range: f32 [end - begin, sample...]. May be called from any thread, by
+  /// one at a time. Throws Error when they cannot be read.
+  std::function<Tensor(std::int64_t begin, std::int64_t end)> read;
+
+  /// All samples.
+  Dataset load() const { return {name, read(0, size), labels, classes}; }
+};
+/// Samples that are in memory already.
+DataSource source_of(Dataset data);
 
 /// A random part of a source, the same for the same seed.
 struct Subset {

@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "engine/error.h"
 #include "models/data/moons.h"
@@ -82,4 +85,62 @@ TEST_CASE("evaluation: data that does not fit is refused") {
   refuse(data, "evaluate: 'points' has 0 labels for 2 samples; labelled data is needed");
   data.inputs = Tensor(DType::f32, {0, 2});
   refuse(data, "evaluate: 'points' has no samples");
+}
+
+TEST_CASE("evaluation: a source is read part by part, with the same result and progress") {
+  const Network network = make_moons_network({.depth = 3, .widths = {16}});
+  const Dataset data = make_moons(700, 0.1, 3);
+  DataSource source = source_of(data);
+  std::int64_t read = 0, largest = 0;
+  source.read = [&, whole = source.read](std::int64_t begin, std::int64_t end) {
+    CHECK(begin == read);
+    read = end, largest = std::max(largest, end - begin);
+    return whole(begin, end);
+  };
+  std::vector<std::int64_t> seen;
+  const Evaluation parts = evaluate(network, source, [&](std::int64_t done, std::int64_t total) {
+    CHECK(total == 700);
+    seen.push_back(done);
+  });
+  CHECK(read == 700);
+  CHECK(largest < 700);
+  CHECK(seen.size() > 1);
+  CHECK(std::ranges::is_sorted(seen));
+  CHECK(seen.back() == 700);
+  const Evaluation whole = evaluate(network, data);
+  CHECK(parts.correct == whole.correct);
+  CHECK(parts.cross_entropy == whole.cross_entropy);
+}
+
+TEST_CASE("evaluation: a source that cannot be read, or does not fit, is an error") {
+  const Network network = identity();
+  DataSource source = source_of(make_moons(600, 0.1, 3));
+  source.read = [whole = source.read](std::int64_t begin, std::int64_t end) {
+    if (begin > 0) throw Error("sample {} is gone", begin);
+    return whole(begin, end);
+  };
+  CHECK_THROWS_WITH_AS(evaluate(network, source), "sample 256 is gone", Error);
+  source.labels.clear();
+  CHECK_THROWS_WITH_AS(evaluate(network, source),
+                       "evaluate: 'moons:n=600,noise=0.1,seed=3' has 0 labels for 600 samples; labelled data is needed", Error);
+  source.read = [](std::int64_t begin, std::int64_t end) { return Tensor(DType::f32, {end - begin, 3}); };
+  CHECK_THROWS_WITH_AS(predict(network, source),
+                       "moons:n=600,noise=0.1,seed=3: inputs have shape [256, 3], moons-vanilla expects [N, 2]", Error);
+}
+
+TEST_CASE("evaluation: inputs of another shape are told what may be wrong with them") {
+  Network network{.name = "net"};
+  const Var x = network.tape.input("x", {3, 4, 5});
+  network.input = network.logits = x.id();
+  const auto says = [&](const Shape& shape, const std::string& advice) {
+    const std::string message = fmt::format("x.npy: inputs have shape {}, net expects [N, 3, 4, 5]{}", shape, advice);
+    CHECK_THROWS_WITH_AS(check_inputs(network, Tensor(DType::f32, shape), "x.npy"), message.c_str(), Error);
+  };
+  says({2, 3, 4}, "; did you drop an axis?");
+  says({3, 4, 5}, "; add the axis of samples: array[None]");
+  says({2, 4, 5, 3}, "; channels come first: array.transpose(0, 3, 1, 2)");
+  says({2, 60}, "; reshape the array");
+  says({2, 3, 4, 6}, "");
+  says({2, 1, 4, 5}, "");
+  check_inputs(network, Tensor(DType::f32, {2, 3, 4, 5}), "x.npy");
 }

@@ -49,11 +49,31 @@ TEST_CASE("data argument: cifar10 and npy") {
   CHECK(!std::get<NpyData>(parse_data("npy:x.npy")).labels);
 }
 
+TEST_CASE("data argument: images") {
+  const auto images = [](const char* text) { return std::get<ImagesData>(parse_data(text)); };
+  const ImagesData plain = images("images:a/b");
+  CHECK(plain.folder == "a/b");
+  CHECK(!plain.labels);
+  CHECK(!plain.resize);
+  CHECK(!plain.crop);
+  CHECK(!plain.pixels);
+  const ImagesData all = images("images:a:b:resize=256,crop=none,labels=c:d=e.csv,pixels=symmetric");
+  CHECK(all.folder == "a:b");
+  CHECK(all.labels == "c:d=e.csv");
+  CHECK(all.resize == 256);
+  CHECK(all.crop == 0);
+  CHECK(all.pixels == symmetric_pixels);
+  CHECK(images("images:a=b").folder == "a=b");
+  CHECK(images("images:a:mean=1-2-3.5").pixels == PixelScaling{{1, 2, 3.5f}, {1, 1, 1}});
+  CHECK(images("images:a:std=2").pixels == PixelScaling{{0, 0, 0}, {2, 2, 2}});
+}
+
 TEST_CASE("data argument: messages") {
   const std::string choices =
-      "choose one of: moons[:n=1000,noise=0.1,seed=0], cifar10:DIR[:train|test], npy:INPUTS.npy[,LABELS.npy]";
+      "choose one of: moons[:n=1000,noise=0.1,seed=0], cifar10:DIR[:train|test], "
+      "images:DIR[:resize=256,crop=224,labels=FILE,pixels=imagenet], npy:INPUTS.npy[,LABELS.npy]";
   refuses("", "unknown data ''; " + choices);
-  refuses("images:photos", "unknown data 'images:photos'; " + choices);
+  refuses("photos", "unknown data 'photos'; " + choices);
   refuses("a/x.npy", "unknown data 'a/x.npy'; " + choices + "; perhaps npy:a/x.npy");
   refuses("moons:n=12x", "data 'moons:n=12x': n is '12x', expected a number of points");
   refuses("moons:n", "data 'moons:n': n is '', expected a number of points");
@@ -63,6 +83,20 @@ TEST_CASE("data argument: messages") {
   refuses("moons:samples=3", "data 'moons:samples=3': unknown option 'samples'; choose one of: n, noise, seed");
   refuses("cifar10", "data 'cifar10': no folder, expected cifar10:DIR[:train|test]");
   refuses("cifar10::test", "data 'cifar10::test': no folder, expected cifar10:DIR[:train|test]");
+  for (const std::string text : {"images", "images:", "images::crop=3"})
+    refuses(text, "data '" + text + "': no folder, expected images:DIR[:KEY=VALUE,...]");
+  const auto refuses_option = [](const std::string& option, const std::string& message) {
+    refuses("images:a:" + option, "data 'images:a:" + option + "': " + message);
+  };
+  refuses_option("crops=3", "unknown option 'crops'; choose one of: labels, resize, crop, pixels, mean, std");
+  for (const std::string size : {"", "0", "100001", "3x4"})
+    refuses_option("crop=" + size, "crop is '" + size + "', expected a number of pixels from 1 to 100000, or none");
+  refuses_option("pixels=grey", "pixels is 'grey', expected raw, unit, symmetric or imagenet");
+  refuses_option("mean=3,pixels=raw", "pixels is 'raw', expected to stand without mean and std");
+  for (const std::string mean : {"", "1-2", "1-2-3-4", "nan", "1-"})
+    refuses_option("mean=" + mean,
+                   "mean is '" + mean + "', expected one number from 0 or three, as in 124-116-104, for pixels 0 to 255");
+  refuses_option("std=0", "std is '0', expected one number from 0.001 or three, as in 124-116-104, for pixels 0 to 255");
   for (const std::string text : {"npy", "npy:", "npy:,y.npy", "npy:x.npy,", "npy:x.npy,y.npy,z.npy"})
     refuses(text, "data '" + text + "': expected npy:INPUTS.npy[,LABELS.npy], where the names contain no comma");
 }
