@@ -38,8 +38,9 @@ struct FoldRow {
   std::string_view op;
   Fold fold;
 };
-std::span<const FoldRow> layout_folds();      // fold_layout.cpp: elements are moved
-std::span<const FoldRow> arithmetic_folds();  // fold_arithmetic.cpp: elements are computed
+std::span<const FoldRow> layout_folds();       // fold_layout.cpp: elements are moved
+std::span<const FoldRow> arithmetic_folds();   // fold_arithmetic.cpp: sums, products and comparisons of several
+std::span<const FoldRow> elementwise_folds();  // fold_elementwise.cpp: functions of single elements
 
 /// The elements of x that the view names.
 Tensor take(const FoldNode& node, const Tensor& x, const StridedView& view);

@@ -40,11 +40,10 @@ Target target_of(const ValueType& x, const std::vector<Size>& sizes) {
   return {shape, batch_axis};
 }
 
-/// How many leading axes of x have `size` elements together, the batch axis among them; 0: no such number.
-int merged_axes(const ValueType& x, std::int64_t size) {
-  for (int count = x.batch_axis + 1; count <= x.shape.rank(); ++count)
-    if (x.shape.size(0, count) == size) return count;
-  return 0;
+/// Whether the rows of x before its batch axis can be seen as one axis together with the batch and some rows of each sample.
+bool merges(const ValueType& x, const Shape& sample) {
+  const std::int64_t before = x.shape.size(0, x.batch_axis);
+  return sample.rank() > 1 && before > 0 && sample[0] % before == 0;
 }
 
 /// The axis of the batch in sizes that were written for one sample.
@@ -54,16 +53,16 @@ int baked_axis(const ValueType& x, const Shape& sample) {
   if (fits(x.batch_axis) && sample[x.batch_axis] == x.shape[x.batch_axis]) return x.batch_axis;
   for (int axis = 0; axis < sample.rank() - 1; ++axis)
     if (fits(axis)) return axis;
-  return sample.rank() > 1 && merged_axes(x, sample[0]) > 0 ? 0 : sample.rank() - 1;
+  return merges(x, sample) ? 0 : sample.rank() - 1;
 }
 
-/// x with its leading axes seen as one, of the sizes `sample` in all.
+/// x of the sizes `sample`, whose first axis is two on the tape: the rows before the batch, and the batch.
 Value merge(Var x, const Shape& sample) {
-  const int count = merged_axes(x.type(), sample[0]);
-  Shape kept;
-  for (int axis = 0; axis < count; ++axis) kept.push_back(x.shape()[axis]);
+  const std::int64_t before = x.shape().size(0, x.type().batch_axis);
+  Shape kept{before, sample[0] / before};
   for (int axis = 1; axis < sample.rank(); ++axis) kept.push_back(sample[axis]);
-  return {nullptr, kept == x.shape() ? x : reshape(x, kept, x.type().batch_axis), count};
+  const bool same = kept == x.shape() && x.type().batch_axis == 1;
+  return {nullptr, same ? x : reshape(x, kept, 1), 2};
 }
 
 }  // namespace
@@ -85,16 +84,15 @@ Value reshaped(const Value& x, const std::vector<Size>& sizes, bool baked) {
     throw Error("{} has {} elements a sample, but {} has {}", text(type), type.shape.size(), target.sample, target.sample.size());
   if (!type.batched()) return {nullptr, reshape(x.var, target.sample)};
   if (target.sample.rank() == 0) throw Error("{} cannot become a single number", text(type));
-  if (target.batch_axis < 0 || (baked && std::ranges::none_of(sizes, [](const Size& size) { return size.free != 0; }))) {
-    if (!baked)
-      throw Error("{} to {} fixes the size of the batch; export the network with a free batch axis", text(type), target.sample);
-    target.batch_axis = baked_axis(type, target.sample);
-  }
+  // Sizes that leave no room for the batch were written for one sample, whatever the file says about its input: PyTorch's exporter
+  // mixes them with others.
+  const bool fixed = std::ranges::none_of(sizes, [](const Size& size) { return size.free != 0; });
+  if (target.batch_axis < 0 || (baked && fixed)) target.batch_axis = baked_axis(type, target.sample);
   if (target.sample.size(0, target.batch_axis) == type.shape.size(0, type.batch_axis)) {
     const Var same = target.sample == type.shape && target.batch_axis == type.batch_axis ? x.var : Var();
     return {nullptr, same ? same : reshape(x.var, target.sample, target.batch_axis)};
   }
-  if (target.batch_axis == 0 && merged_axes(type, target.sample[0]) > 0) return merge(x.var, target.sample);
+  if (target.batch_axis == 0 && merges(type, target.sample)) return merge(x.var, target.sample);
   throw Error("{} to {} would take samples apart; the batch must stay whole", text(type), target.sample);
 }
 

@@ -73,7 +73,7 @@ Tensor resize_matrix(std::int64_t in, std::int64_t out, double scale, const Resi
     std::vector<double> taps;
     double sum = 0;
     for (std::int64_t i = first; i <= last; ++i) {
-      const bool counts = !(options.exclude_outside || options.antialias) || (i >= 0 && i < in);
+      const bool counts = !options.exclude_outside || (i >= 0 && i < in);
       taps.push_back(counts ? kernel(options, (static_cast<double>(i) - x) * stretch) : 0);
       sum += taps.back();
     }

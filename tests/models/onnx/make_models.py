@@ -144,7 +144,8 @@ def quantized():
     write_safetensors(HERE / "quantized.safetensors", x=x, y=x @ (weight * scale[:, None]).T + bias)
 
 
-export("conv_net", ConvNet(), 16, opset=14, baked=True)
-export("vit", Vit(), 8, opset=13)
-export("windows", Windows(), 4, opset=12)
-quantized()
+if __name__ == "__main__":
+    export("conv_net", ConvNet(), 16, opset=14, baked=True)
+    export("vit", Vit(), 8, opset=13)
+    export("windows", Windows(), 4, opset=12)
+    quantized()
