@@ -26,7 +26,12 @@ std::vector<Known> reshaped(const Known& x, const Shape& shape) {
   return {moved(x, [&](const Tensor& tensor) { return tensor.reshaped(shape); })};
 }
 
-std::vector<Known> identity(const FoldNode& node) { return {node.in(0)}; }
+/// PyTorch's exporter keeps one of several equal tensors, and gives the others their names by this operator.
+std::vector<Known> identity(const FoldNode& node) {
+  Known x = node.in(0);
+  if (!x.name.empty() && !node.node.outputs.empty() && !is_made_up(node.node.outputs[0])) x.name = node.node.outputs[0];
+  return {x};
+}
 
 std::vector<Known> reshape(const FoldNode& node) {
   const Known& x = node.in(0);
@@ -188,6 +193,58 @@ std::vector<Known> tile(const FoldNode& node) {
   return reshaped(viewed(node, view)[0], Shape(sizes));
 }
 
+/// Where the slice that an index for each of the first axes names begins, counted in slices.
+std::int64_t place_of(const Shape& shape, std::span<const std::int64_t> indices) {
+  std::int64_t at = 0;
+  for (std::size_t axis = 0; axis < indices.size(); ++axis) {
+    const std::int64_t size = shape[static_cast<int>(axis)];
+    at = at * size + places_of({indices[axis]}, size)[0];
+  }
+  return at;
+}
+
+/// ScatterND that adds the updates to what is there, or multiplies.
+Tensor scattered(const FoldNode& node, const Tensor& x, const Tensor& updates, std::span<const std::int64_t> indices, int depth,
+                 bool adds) {
+  const Shape& shape = x.shape();
+  node.allocate(DType::f64, shape);
+  Tensor sums = x.to(DType::f64);
+  const Tensor terms = updates.to(DType::f64);
+  const auto run = static_cast<std::size_t>(shape.size(depth, shape.rank())), width = static_cast<std::size_t>(depth);
+  const auto to = sums.mutable_values<double>();
+  for (std::size_t i = 0; i < terms.values<double>().size(); ++i) {
+    const std::size_t slice_number = i / run;
+    const std::int64_t at = place_of(shape, indices.subspan(slice_number * width, width));
+    double& element = to[static_cast<std::size_t>(at) * run + i % run];
+    element = adds ? element + terms.values<double>()[i] : element * terms.values<double>()[i];
+  }
+  return sums.to(x.type());
+}
+
+/// x with the slices that `indices` [..., k] name along its first k axes replaced by those of `updates`, one after the other.
+std::vector<Known> scatter(const FoldNode& node) {
+  const Tensor &x = tensor_of(node.in(0), "the data"), &updates = tensor_of(node.in(2), "the updates");
+  const Shape &shape = x.shape(), &places = node.in(1).value.shape();
+  const std::string reduction = node.attributes().text("reduction", "none");
+  if (reduction != "none" && reduction != "add" && reduction != "mul") throw Error("attribute 'reduction' is '{}'", reduction);
+  const int rank = places.rank(),
+            depth = rank == 0 ? 0 : static_cast<int>(std::min<std::int64_t>(places[rank - 1], Shape::max_rank));
+  if (depth < 1 || depth > shape.rank()) throw Error("the indices are {} for data {}", places, shape);
+  const std::int64_t count = places.size(0, rank - 1), run = shape.size(depth, shape.rank());
+  if (updates.type() != x.type() || count < 0 || updates.size() != Shape{count, run}.size())
+    throw Error("the updates are {} for indices {} and data {}", updates.shape(), places, shape);
+  const std::vector<std::int64_t> indices = integers_of(node.in(1), "the indices");
+  if (reduction != "none") return {{scattered(node, x, updates, indices, depth, reduction == "add")}};
+  Tensor y = take(node, x, whole(shape));
+  const std::size_t bytes = static_cast<std::size_t>(run) * size_of(x.type());
+  for (std::int64_t i = 0; bytes > 0 && i < count; ++i) {
+    const std::int64_t at =
+        place_of(shape, std::span(indices).subspan(static_cast<std::size_t>(i * depth), static_cast<std::size_t>(depth)));
+    std::memcpy(y.mutable_raw() + static_cast<std::size_t>(at) * bytes, updates.raw() + static_cast<std::size_t>(i) * bytes, bytes);
+  }
+  return {{y}};
+}
+
 std::vector<Known> constant(const FoldNode& node) {
   const Attributes a = node.attributes();
   const auto scalar = [](auto value) { return Tensor::of<decltype(value)>(Shape{}, std::span<const decltype(value)>(&value, 1)); };
@@ -211,11 +268,11 @@ std::vector<Known> constant_of_shape(const FoldNode& node) {
 }
 
 constexpr FoldRow rows[] = {
-    {"Concat", concat},       {"Constant", constant},   {"ConstantOfShape", constant_of_shape},
-    {"Expand", expand},       {"Flatten", flatten},     {"Gather", gather},
-    {"Identity", identity},   {"Reshape", reshape},     {"Slice", slice},
-    {"Split", split},         {"Squeeze", squeeze},     {"Tile", tile},
-    {"Transpose", transpose}, {"Unsqueeze", unsqueeze},
+    {"Concat", concat},     {"Constant", constant},   {"ConstantOfShape", constant_of_shape},
+    {"Expand", expand},     {"Flatten", flatten},     {"Gather", gather},
+    {"Identity", identity}, {"Reshape", reshape},     {"ScatterND", scatter},
+    {"Slice", slice},       {"Split", split},         {"Squeeze", squeeze},
+    {"Tile", tile},         {"Transpose", transpose}, {"Unsqueeze", unsqueeze},
 };
 
 }  // namespace

@@ -37,6 +37,9 @@ GraphImport::GraphImport(const Model& model, std::string_view file, Tape& tape)
   }
   constexpr std::int64_t at_least = std::int64_t{1} << 22, copies = 4;
   budget_ = at_least + copies * budget_;
+  for (const ValueInfo& output : model.graph.outputs) read_.insert(output.name);
+  for (const Node& node : model.graph.nodes) read_.insert(node.inputs.begin(), node.inputs.end());
+  read_.erase("");
   for (const Node& node : model.graph.nodes)
     for (const std::string& output : node.outputs)
       if (!output.empty() && !producers_.emplace(output, &node).second)
@@ -107,7 +110,9 @@ std::vector<Value> GraphImport::outputs_of(const Node& node) {
   }
   if (auto known = folded(node, inputs)) return *known;
   if (!row) throw Error("an input is computed by the network, expected constants");
-  const NodeImport import(node, std::move(inputs), opset_, baked_, weights_, tape_);
+  std::vector<bool> wanted;
+  for (const std::string& output : node.outputs) wanted.push_back(read_.contains(output));
+  const NodeImport import(node, std::move(inputs), std::move(wanted), opset_, baked_, weights_, tape_);
   if (const auto whole = recognise(*this, node, import)) return {*whole};
   return row->import(import);
 }

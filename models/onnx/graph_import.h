@@ -43,6 +43,7 @@ class GraphImport : public GraphView {
   ImportedWeights weights_;
   std::map<std::string, Value> values_;
   std::map<std::string, const Node*> producers_;
+  std::set<std::string> read_;         // values that nodes read or the graph gives
   std::set<std::string> failed_;       // values that could not be recorded
   std::vector<std::string> problems_;  // what is wrong with nodes
   std::int64_t opset_ = 0;

@@ -6,6 +6,11 @@
 
 namespace safer::onnx {
 
+bool is_made_up(std::string_view name) {
+  return name.starts_with("onnx::") || name.starts_with("const_fold_opt") ||
+         std::ranges::all_of(name, [](unsigned char c) { return c >= '0' && c <= '9'; });
+}
+
 Known known_integers(const std::vector<std::int64_t>& values) {
   return {Tensor::of<std::int64_t>({static_cast<std::int64_t>(values.size())}, values)};
 }

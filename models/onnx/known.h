@@ -18,6 +18,9 @@ struct Known {
   std::string name = {};             // of the initializer that this is, perhaps in another layout; else empty
 };
 
+/// Whether an exporter made this name up for a tensor that it computed, so that it says nothing to whoever made the network.
+bool is_made_up(std::string_view name);
+
 /// A constant of integers.
 Known known_integers(const std::vector<std::int64_t>& values);
 /// The elements as integers. Throws Error, beginning with `what`, when they are none or vary with the batch.

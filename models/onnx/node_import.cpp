@@ -8,12 +8,6 @@
 namespace safer::onnx {
 namespace {
 
-/// A name that an exporter gave to a tensor that it computed, which says nothing to whoever made the network.
-bool is_made_up(std::string_view name) {
-  return name.starts_with("onnx::") || name.starts_with("const_fold_opt") ||
-         std::ranges::all_of(name, [](unsigned char c) { return c >= '0' && c <= '9'; });
-}
-
 std::string_view usual_name(Role role) {
   switch (role) {
     case Role::weight: return "weight";

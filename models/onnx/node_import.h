@@ -37,17 +37,24 @@ class ImportedWeights {
 /// A node that is being recorded on the tape: what the operators' functions see.
 class NodeImport {
  public:
-  NodeImport(const Node& node, std::vector<Value> inputs, std::int64_t opset, bool batch_is_baked, ImportedWeights& weights,
-             Tape& tape)
-      : node_(node), inputs_(std::move(inputs)), opset_(opset), baked_(batch_is_baked), weights_(weights), tape_(tape) {}
+  /// `wanted`: by output, whether somebody reads it.
+  NodeImport(const Node& node, std::vector<Value> inputs, std::vector<bool> wanted, std::int64_t opset, bool batch_is_baked,
+             ImportedWeights& weights, Tape& tape)
+      : node_(node),
+        inputs_(std::move(inputs)),
+        wanted_(std::move(wanted)),
+        opset_(opset),
+        baked_(batch_is_baked),
+        weights_(weights),
+        tape_(tape) {}
 
   Attributes attributes() const { return Attributes(node_); }
   std::int64_t opset() const { return opset_; }
   Tape& tape() const { return tape_; }
   std::size_t inputs() const { return inputs_.size(); }
   std::size_t outputs() const { return node_.outputs.size(); }
-  /// Whether somebody asked for output i.
-  bool wants(std::size_t i) const { return i < node_.outputs.size() && !node_.outputs[i].empty(); }
+  /// Whether somebody reads output i.
+  bool wants(std::size_t i) const { return i < wanted_.size() && wanted_[i]; }
   /// Whether the file fixes the batch to the one sample that it was exported with.
   bool batch_is_baked() const { return baked_; }
 
@@ -78,6 +85,7 @@ class NodeImport {
  private:
   const Node& node_;
   std::vector<Value> inputs_;
+  std::vector<bool> wanted_;
   std::int64_t opset_;
   bool baked_;
   ImportedWeights& weights_;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "engine/error.h"
@@ -116,13 +117,27 @@ Var cut_axis(Var x, const Cut& cut) {
   return places(x, cut.axis, indices, {cut.count});
 }
 
+/// Slice's ends. One that varies with the batch can only be all of the batch's own axis, which is as good as no end.
+std::vector<std::int64_t> ends_of(const NodeImport& node, const ValueType& x) {
+  if (!node.is_known(2)) return node.integers(2, "ends");
+  std::vector<std::int64_t> ends;
+  for (const Size& end : sizes_of(*node.value(2).known, "ends")) {
+    const bool whole_batch = x.batched() && end.fixed == 0 && end.free == x.shape[x.batch_axis];
+    if (end.free != 0 && !whole_batch) throw Error("ends depend on the number of samples in a batch, expected constants");
+    ends.push_back(end.free != 0 ? std::numeric_limits<std::int64_t>::max() : end.fixed);
+  }
+  return ends;
+}
+
 std::vector<Value> slice_axes(const NodeImport& node) {
   Var x = node.var(0);
   constexpr std::int64_t no_end = std::int64_t{1} << 30;
-  const std::vector<std::int64_t> starts = node.integers(1, "starts"), ends = node.integers(2, "ends");
-  for (const Cut& cut : cuts(x.shape(), starts, ends, node.integers(3, "axes"), node.integers(4, "steps"))) {
-    const bool everything =
-        cut.begin == 0 && cut.step == 1 && std::ranges::all_of(ends, [](std::int64_t end) { return end > no_end; });
+  const std::vector<std::int64_t> ends = ends_of(node, x.type());
+  const std::vector<Cut> all =
+      cuts(x.shape(), node.integers(1, "starts"), ends, node.integers(3, "axes"), node.integers(4, "steps"));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Cut& cut = all[i];
+    const bool everything = cut.begin == 0 && cut.step == 1 && ends[i] > no_end;
     if (cut.axis == x.type().batch_axis && everything) continue;
     if (cut.axis == x.type().batch_axis)
       throw Error("axis {} of {} is that of the batch, which cannot be cut", cut.axis, text(x.type()));
@@ -236,8 +251,8 @@ std::vector<Value> size(const NodeImport& node) {
 /// What does nothing to a trained network's values.
 std::vector<Value> identity(const NodeImport& node) {
   if (node.wants(1)) throw Error("its second output is wanted, expected the first alone");
-  if (node.has(2) && node.scalar(2, "the training mode") != 0)
-    throw Error("it drops elements, expected a network exported for inference");
+  const bool drops = node.has(2) && node.scalar(2, "the training mode") != 0 && !(node.has(1) && node.scalar(1, "the ratio") == 0);
+  if (drops) throw Error("it drops elements, expected a network exported for inference");
   return {node.value(0)};
 }
 

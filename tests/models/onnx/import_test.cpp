@@ -117,6 +117,27 @@ TEST_CASE("onnx: names that an exporter made up give way to the node's path") {
   CHECK(name_of("const_fold_opt__3", "model/dense/MatMul") == "model/dense/MatMul.weight");
 }
 
+TEST_CASE("onnx: a tensor that an exporter kept once for several equal ones has each of their names") {
+  const Network network = imported(model(
+      {-1, 2},
+      {node("Identity", {"a.weight"}, "b.weight"), node("MatMul", {"x", "a.weight"}, "h"), node("MatMul", {"h", "b.weight"}, "y")},
+      {{"a.weight", floats({2, 2}, {1, 2, 3, 4})}}));
+  CHECK(layer_names(network) == std::vector<std::string>{"a.weight", "b.weight"});
+}
+
+TEST_CASE("onnx: a dropout that drops something is refused") {
+  const auto dropout = [](float ratio) {
+    return model({-1, 2}, {node("Dropout", {"x", "ratio", "training"}, "y")},
+                 {{"ratio", floats({}, {ratio})}, {"training", Tensor::of<std::uint8_t>({}, std::vector<std::uint8_t>{1})}});
+  };
+  CHECK(outputs(dropout(0), floats({1, 2}, {1, 2})) == std::vector<float>{1, 2});
+  CHECK_THROWS_WITH_AS(
+      imported(dropout(0.5f)),
+      "net.onnx: 1 node cannot be imported: node \"make y\" (Dropout): it drops elements, expected a network exported "
+      "for inference",
+      Error);
+}
+
 TEST_CASE("onnx: a MatMul's weight is [in, out]") {
   const Network network = imported(model({-1, 2}, {node("MatMul", {"x", "w"}, "h"), node("Add", {"b", "h"}, "y")},
                                          {{"w", floats({2, 3}, {1, 2, 3, 4, 5, 6})}, {"b", floats({3}, {1, 0, -1})}}));
@@ -163,6 +184,27 @@ TEST_CASE("onnx: sizes that were written for one sample are made free") {
                                                    {"flat", integers({1, 4})},
                                                    {"w", floats({2, 2}, {0, 1, 1, 0})}};
   CHECK(outputs(model({1, 2, 2}, nodes, constants), floats({2, 2, 2}, all)) == std::vector<float>{2, 1, 4, 3, 6, 5, 8, 7});
+}
+
+TEST_CASE("onnx: activations written as several nodes are one") {
+  const std::map<std::string, Tensor> constants = {{"3", floats({}, {3})}, {"0", floats({}, {0})},
+                                                   {"6", floats({}, {6})}, {"half", floats({}, {0.5f})},
+                                                   {"1", floats({}, {1})}, {"root", floats({}, {1.41421356f})}};
+  const auto recorded = [&](std::vector<onnx::Node> nodes) { return ops(imported(model({-1, 4}, std::move(nodes), constants))); };
+  using Ops = std::multiset<std::string>;
+  CHECK(recorded({node("Sigmoid", {"x"}, "s"), node("Mul", {"x", "s"}, "y")}) == Ops{"silu"});
+  CHECK(recorded({node("HardSigmoid", {"x"}, "s", {{.name = "alpha", .number = 1.0f / 6}}), node("Mul", {"s", "x"}, "y")}) ==
+        Ops{"hard_swish"});
+  CHECK(recorded({node("Add", {"x", "3"}, "a"), node("Clip", {"a", "0", "6"}, "c"), node("Mul", {"x", "c"}, "m"),
+                  node("Div", {"m", "6"}, "y")}) == Ops{"hard_swish"});
+  CHECK(recorded({node("Div", {"x", "root"}, "d"), node("Erf", {"d"}, "e"), node("Add", {"e", "1"}, "a"),
+                  node("Mul", {"x", "a"}, "m"), node("Mul", {"m", "half"}, "y")}) == Ops{"gelu"});
+  CHECK(recorded({node("Div", {"x", "root"}, "d"), node("Erf", {"d"}, "e"), node("Add", {"e", "1"}, "a"),
+                  node("Mul", {"a", "half"}, "m"), node("Mul", {"x", "m"}, "y")}) == Ops{"gelu"});
+  // Another number makes it something else.
+  CHECK(recorded({node("Div", {"x", "3"}, "d"), node("Erf", {"d"}, "e"), node("Add", {"e", "1"}, "a"), node("Mul", {"x", "a"}, "m"),
+                  node("Mul", {"m", "half"}, "y")})
+            .count("erf") == 1);
 }
 
 TEST_CASE("onnx: one message names all nodes that cannot be imported") {

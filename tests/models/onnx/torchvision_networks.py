@@ -33,8 +33,12 @@ def make(name, size):
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     model = getattr(torchvision.models, name)(weights=None, **options)
     model.train()
-    with torch.no_grad():  # so that batch norms have statistics of their own
-        model(torch.randn(4, 3, size, size))
+    with torch.no_grad():
+        for parameter in model.parameters():  # heads and scales that start at nothing would hide what is before them
+            if parameter.dim() > 1 and parameter.abs().max() < 1e-4:
+                parameter.normal_(std=0.1)
+        if any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()):
+            model(torch.randn(4, 3, size, size))  # so that batch norms have statistics of their own
     return model.eval()
 
 
