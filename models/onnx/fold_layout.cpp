@@ -10,11 +10,14 @@
 namespace safer::onnx {
 namespace {
 
-/// f on both parts of x, which f moves but does not change.
+/// f on both parts of x, which f moves but does not change. What is left may no longer vary with the batch.
 template <class F>
 Known moved(const Known& x, const F& f) {
   Known y{f(x.value), std::nullopt, x.name};
-  if (x.batch) y.batch = f(*x.batch);
+  if (!x.batch) return y;
+  const Tensor batch = f(*x.batch);
+  const std::span bytes(batch.raw(), batch.bytes());
+  if (std::ranges::any_of(bytes, [](std::byte byte) { return byte != std::byte{0}; })) y.batch = batch;
   return y;
 }
 

@@ -109,7 +109,11 @@ std::vector<Value> GraphImport::outputs_of(const Node& node) {
     inputs.push_back(found ? *found : Value{});
   }
   if (auto known = folded(node, inputs)) return *known;
-  if (!row) throw Error("an input is computed by the network, expected constants");
+  if (!row) {
+    const auto computed = std::ranges::find_if(inputs, [](const Value& input) { return input.var && !input.known; });
+    const std::string& name = node.inputs[static_cast<std::size_t>(computed - inputs.begin())];
+    throw Error("input {} is computed by the network, expected a constant", excerpt(name));
+  }
   std::vector<bool> wanted;
   for (const std::string& output : node.outputs) wanted.push_back(read_.contains(output));
   const NodeImport import(node, std::move(inputs), std::move(wanted), opset_, baked_, weights_, tape_);

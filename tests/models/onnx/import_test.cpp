@@ -167,6 +167,16 @@ TEST_CASE("onnx: shapes that are computed keep the batch open") {
         std::vector<float>{1, 0, 3, 0, 0, 6, 0, 8});
 }
 
+TEST_CASE("onnx: what a shape says beside the batch is a constant") {
+  const std::vector<onnx::Node> nodes = {node("Shape", {"x"}, "s"), node("Gather", {"s", "last"}, "n"),
+                                         node("ConstantOfShape", {"n"}, "zeros"),
+                                         node("ScatterND", {"zeros", "places", "values"}, "mask"), node("Add", {"x", "mask"}, "y")};
+  const std::map<std::string, Tensor> constants = {{"last", integers({1})},
+                                                   {"places", Tensor::of<std::int64_t>({2, 1}, std::vector<std::int64_t>{2, -4})},
+                                                   {"values", floats({2}, {5, 7})}};
+  CHECK(outputs(model({-1, 4}, nodes, constants), floats({1, 4}, {1, 2, 3, 4})) == std::vector<float>{8, 2, 8, 4});
+}
+
 TEST_CASE("onnx: sizes that were written for one sample are made free") {
   const std::vector<float> all = {1, 2, 3, 4, 5, 6, 7, 8};
   for (const std::int64_t batch : {1, -1})
