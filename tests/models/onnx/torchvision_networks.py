@@ -80,7 +80,7 @@ def gradient_error(arguments, model, x, folder):
     wanted = dict(model.named_parameters())
     error = norm = 0
     for name, gradient in found.items():
-        name = name if name in wanted else name.replace("in_proj.weight", "in_proj_weight")
+        name = name if name in wanted else name.replace("self_attention.weight", "self_attention.in_proj_weight")
         expected = wanted[name].grad.numpy()
         gradient = gradient if gradient.shape == expected.shape else gradient.T
         error += np.square(gradient.astype(float) - expected).sum()
