@@ -56,6 +56,17 @@ if(NOT SAFER_ENGINE_ONLY)
   endif()
   add_library(safer_stb INTERFACE)
   target_include_directories(safer_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})
+  # Protozero is headers alone, and Debian's package says no more than where they lie.
+  find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp)
+  if(NOT PROTOZERO_INCLUDE_DIR)
+    message(STATUS "protozero: not installed, fetching v1.7.1 from https://github.com/mapbox/protozero.git")
+    FetchContent_Declare(protozero GIT_REPOSITORY https://github.com/mapbox/protozero.git GIT_TAG v1.7.1 GIT_SHALLOW ON
+                         SOURCE_SUBDIR headers_only)
+    FetchContent_MakeAvailable(protozero)
+    set(PROTOZERO_INCLUDE_DIR ${protozero_SOURCE_DIR}/include)
+  endif()
+  add_library(protozero::protozero INTERFACE IMPORTED GLOBAL)
+  target_include_directories(protozero::protozero INTERFACE ${PROTOZERO_INCLUDE_DIR})
   # SQLite comes with CMake's own find module; elsewhere as its authors' single C file.
   find_package(SQLite3 QUIET)
   if(NOT TARGET SQLite::SQLite3)

@@ -11,6 +11,7 @@
 #include "models/image_networks.h"
 #include "models/initialization.h"
 #include "models/moons_spec.h"
+#include "models/onnx/import.h"
 #include "models/spec.h"
 
 namespace safer {
@@ -19,17 +20,17 @@ namespace {
 constexpr std::int64_t training_points = 2000;
 constexpr double training_noise = 0.1;
 
+bool is_onnx(std::string_view model) { return model.ends_with(".onnx"); }
+
 std::string_view name_of(std::string_view model) { return take_until(':', model); }
 
 /// The usual network of images called so; nullptr for a moons network. Throws Error for any other name.
 const ImageNetwork* find_image_network(std::string_view model) {
   const std::string_view name = name_of(model);
-  if (std::ranges::find(moons_names, name) != moons_names.end()) return nullptr;
+  if (trains_itself(model)) return nullptr;
   const auto found = std::ranges::find(image_networks(), name, &ImageNetwork::name);
   if (found != image_networks().end()) return &*found;
-  if (name.ends_with(".onnx"))
-    throw Error("model '{}': this version does not read ONNX files; choose one of: {}", model, fmt::join(model_names(), ", "));
-  throw Error("unknown model '{}'; choose one of: {}", name, fmt::join(model_names(), ", "));
+  throw Error("unknown model '{}'; choose a file ending in .onnx or one of: {}", name, fmt::join(model_names(), ", "));
 }
 
 /// The seed of an image network's initial weights.
@@ -74,7 +75,10 @@ std::span<const std::string_view> model_names() {
   return names;
 }
 
+bool trains_itself(std::string_view model) { return std::ranges::find(moons_names, name_of(model)) != moons_names.end(); }
+
 Network record_model(std::string_view model) {
+  if (is_onnx(model)) return load_onnx(model);
   const ImageNetwork* image = find_image_network(model);
   if (!image) return record_moons_network(parse_moons(model));
   seed_of(model);  // for its errors: no weights are drawn
@@ -82,6 +86,7 @@ Network record_model(std::string_view model) {
 }
 
 Network untrained_model(std::string_view model) {
+  if (is_onnx(model)) throw Error("{}: an ONNX file brings its weights; only built-in networks start without", model);
   const ImageNetwork* image = find_image_network(model);
   if (!image) return untrained_moons(parse_moons(model));
   const std::uint64_t seed = seed_of(model);
@@ -94,6 +99,10 @@ Network untrained_model(std::string_view model) {
 
 Network load_model(std::string_view model, const std::optional<std::filesystem::path>& weights,
                    const std::function<void(const TrainProgress&)>& progress) {
+  if (is_onnx(model)) {
+    if (weights) throw Error("{}: an ONNX file brings its weights; leave {} out", model, weights->string());
+    return load_onnx(model);
+  }
   if (weights) return load(model, *weights);
   if (const ImageNetwork* image = find_image_network(model))
     throw Error("{}: only moons networks train themselves; give --weights FILE.safetensors with the parameter names of {}",

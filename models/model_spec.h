@@ -14,11 +14,16 @@ namespace safer {
 /// The MODEL of a command without one.
 constexpr std::string_view default_model = "moons-vanilla";
 
-/// A built-in network as named on the command line: NAME[:key=value,...]. The keys of moons networks are in models/moons_spec.h;
-/// networks of images (models/image_networks.h) have seed=N, of the initial weights. The functions below throw Error, naming what
-/// there is, for an unknown name, key or value, and for ONNX files, which this version does not read.
+/// A network as named on the command line: a file that ends in .onnx (models/onnx/import.h), or a built-in network,
+/// NAME[:key=value,...]. The keys of moons networks are in models/moons_spec.h; networks of images (models/image_networks.h) have
+/// seed=N, of the initial weights. The functions below throw Error, naming what there is, for an unknown name, key or value, and
+/// for an ONNX file as load_onnx says, or where other weights than its own are asked for.
+///
+/// The names of the built-in ones.
 std::span<const std::string_view> model_names();
 
+/// Whether this is a network that load_model() trains when it is given no weights.
+bool trains_itself(std::string_view model);
 /// The program alone, with an empty set of parameters.
 Network record_model(std::string_view model);
 /// The network with initial weights.

@@ -12,7 +12,7 @@ namespace safer::commands {
 
 std::string input_help() {
   constexpr std::size_t widest = 110;
-  std::string text = "\nMODEL is one of";
+  std::string text = "\nMODEL is a file ending in .onnx, or one of";
   std::size_t column = text.size();
   for (const std::string_view name : model_names()) {
     const bool last = name == model_names().back();

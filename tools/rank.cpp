@@ -13,6 +13,7 @@
 #include "models/data/data_spec.h"
 #include "models/evaluation.h"
 #include "models/formats/safetensors.h"
+#include "models/model_spec.h"
 #include "tools/arguments.h"
 #include "tools/command.h"
 #include "tools/inputs.h"
@@ -104,6 +105,7 @@ std::string description(const Arguments& given, const Network& network, bool fol
   std::string text = "model " + (model == network.metadata.end() ? network.name : model->second);
   if (folded) text += ", batch norms folded";
   if (given.has("weights")) return fmt::format("{}, weights {}\ndata {}\n", text, given.text("weights"), data);
+  if (!trains_itself(network.name)) return fmt::format("{}\ndata {}\n", text, data);
   const Evaluation test = safer::evaluate(network, load_data(default_data, Split::test));
   return fmt::format("{}, trained on the spot to {:.2f} % accuracy on test data\ndata {}\n", text, 100 * test.accuracy, data);
 }

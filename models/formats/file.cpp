@@ -96,6 +96,21 @@ std::vector<std::byte> read_file(const fs::path& path) {
   return bytes;
 }
 
+std::vector<std::byte> read_file_part(const fs::path& path, std::uint64_t offset, std::uint64_t length) {
+  std::error_code failure;
+  const std::uintmax_t size = fs::file_size(path, failure);
+  if (failure) throw Error("{}: cannot be opened: {}", path.string(), failure.message());
+  if (offset > size || length > size - offset)
+    throw Error("{}: has {} bytes, expected {} from byte {} on", path.string(), size, length, offset);
+  const File file = open(path, "rb");
+  if (!file) throw Error("{}: cannot be opened: {}", path.string(), reason(errno));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(length));
+  const bool found = std::fseek(file.get(), static_cast<long>(offset), SEEK_SET) == 0;
+  if (!found || (length > 0 && std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()))
+    throw Error("{}: cannot be read: {}", path.string(), reason(errno));
+  return bytes;
+}
+
 void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
   std::error_code failure;
   const fs::file_status status = fs::status(path, failure);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -11,6 +12,8 @@ namespace safer {
 
 /// The whole contents of a file. Throws Error when it cannot be read or is empty.
 std::vector<std::byte> read_file(const std::filesystem::path& path);
+/// `length` bytes of a file from `offset` on. Throws Error, before memory is allocated for them, when the file is shorter.
+std::vector<std::byte> read_file_part(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t length);
 
 /// Writes beside `path` under a name of its own and renames, so that whoever is killed leaves the old file or the new one. A link
 /// keeps pointing where it points; a device or a pipe is written to directly. Throws Error, and leaves no temporary file behind,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <unordered_map>
@@ -12,6 +11,7 @@
 
 #include "engine/error.h"
 #include "models/formats/file.h"
+#include "models/formats/half.h"
 #include "models/formats/safetensors_header.h"
 
 namespace safer {
@@ -22,16 +22,6 @@ static_assert(std::endian::native == std::endian::little, "elements are copied a
 constexpr std::size_t length_bytes = 8;
 constexpr std::uint64_t longest_header = 100'000'000;  // the limit of the reference reader
 
-float from_half(std::uint16_t bits) {
-  const float sign = bits & 0x8000 ? -1.0f : 1.0f;
-  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  if (exponent == 31) return std::bit_cast<float>(std::uint32_t(bits & 0x8000) << 16 | 0x7F800000u | std::uint32_t(fraction) << 13);
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(fraction), -24);
-  return sign * std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
-}
-
-float from_bfloat(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
-
 Tensor elements(const TensorEntry& entry, std::span<const std::byte> bytes) {
   Tensor tensor(entry.format->type, entry.shape);
   if (bytes.empty()) return tensor;
@@ -39,7 +29,7 @@ Tensor elements(const TensorEntry& entry, std::span<const std::byte> bytes) {
     std::memcpy(tensor.mutable_raw(), bytes.data(), bytes.size());
     return tensor;
   }
-  const auto convert = entry.format->name == "F16" ? from_half : from_bfloat;
+  const auto convert = entry.format->name == "F16" ? float_of_half : float_of_bfloat;
   const std::span<float> values = tensor.mutable_values<float>();
   for (std::size_t i = 0; i < values.size(); ++i) {
     std::uint16_t bits = 0;

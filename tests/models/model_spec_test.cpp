@@ -64,10 +64,10 @@ TEST_CASE("model spec: every mistake has its answer") {
   const auto refuse = [](const char* model, const std::string& message) {
     CHECK_THROWS_WITH_AS(untrained_model(model), message.c_str(), Error);
   };
-  refuse("", fmt::format("unknown model ''; choose one of: {}", all_names));
-  refuse("moons", fmt::format("unknown model 'moons'; choose one of: {}", all_names));
-  refuse("resnet9:depth=2", fmt::format("unknown model 'resnet9'; choose one of: {}", all_names));
-  refuse("net.onnx", fmt::format("model 'net.onnx': this version does not read ONNX files; choose one of: {}", all_names));
+  refuse("", fmt::format("unknown model ''; choose a file ending in .onnx or one of: {}", all_names));
+  refuse("moons", fmt::format("unknown model 'moons'; choose a file ending in .onnx or one of: {}", all_names));
+  refuse("resnet9:depth=2", fmt::format("unknown model 'resnet9'; choose a file ending in .onnx or one of: {}", all_names));
+  refuse("net.onnx", "net.onnx: an ONNX file brings its weights; only built-in networks start without");
   refuse("resnet8:depth=2", "model 'resnet8:depth=2': unknown option 'depth'; choose one of: seed");
   refuse("moons-vanilla:depth=0", "moons-vanilla: depth 0; expected 1 to 100");
 }

@@ -87,6 +87,20 @@ TEST_CASE("file: messages of reading") {
   read_refuses("/proc/self/mem", ": cannot be read: Input/output error");
 }
 
+TEST_CASE("file: a part of a file, if it has one there") {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "f", bytes("0123456789"));
+  CHECK(read_file_part(folder / "f", 3, 4) == bytes("3456"));
+  CHECK(read_file_part(folder / "f", 10, 0).empty());
+  const auto refuses = [&](const char* file, std::uint64_t offset, std::uint64_t length, const std::string& what) {
+    CHECK_THROWS_WITH_AS(read_file_part(folder / file, offset, length), ((folder / file).string() + what).c_str(), Error);
+  };
+  refuses("f", 3, 8, ": has 10 bytes, expected 8 from byte 3 on");
+  refuses("f", 11, 0, ": has 10 bytes, expected 0 from byte 11 on");
+  refuses("f", 5, ~std::uint64_t{0}, ": has 10 bytes, expected 18446744073709551615 from byte 5 on");
+  refuses("none", 0, 1, ": cannot be opened: No such file or directory");
+}
+
 TEST_CASE("file: messages of writing") {
   const TemporaryFolder folder;
   write_refuses(folder / "none" / "x", ": cannot be written: No such file or directory");
