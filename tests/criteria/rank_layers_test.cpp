@@ -359,7 +359,8 @@ TEST_CASE("errors") {
                        Error);
   CHECK_THROWS_WITH_AS(rank_layers(network, inputs, {.criteria = {"lime"}}),
                        "unknown criterion 'lime'; choose one of: weight, gradient, weight-x-gradient, gradcam++, ig, gig, idgi, "
-                       "smoothgrad, vargrad, hsic, perturbation, ablation, weight-x-jacobian, fisher, weight-x-fisher, hessian-trace, block-influence",
+                       "smoothgrad, vargrad, hsic, perturbation, ablation, weight-x-jacobian, fisher, weight-x-fisher, "
+                       "hessian-trace, block-influence",
                        Error);
   CHECK_THROWS_WITH_AS(rank_layers(network, inputs, {.reductions = {"l3"}}),
                        "unknown reduction 'l3'; choose one of: mean, p50, p75, p90, p95, p99, l1, l2, linf, rms", Error);

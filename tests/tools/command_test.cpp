@@ -44,7 +44,8 @@ TEST_CASE("every command: help on standard output, whatever else is on the line"
     CHECK(outcome.log.empty());
     for (const char* part : {"Usage", "--threads", "--json", "--csv", "--quiet"}) CHECK(contains(outcome.out, part));
     if (command.name == "testbed") continue;  // makes its own models and data
-    for (const char* part : {"MODEL is a file ending in .onnx, or one of moons-vanilla", "DATA is one of"}) CHECK(contains(outcome.out, part));
+    for (const char* part : {"MODEL is a file ending in .onnx, or one of moons-vanilla", "DATA is one of"})
+      CHECK(contains(outcome.out, part));
   }
 }
 

@@ -92,7 +92,8 @@ TEST_CASE("folds add to what is there, in double") {
 TEST_CASE("errors name what there is") {
   CHECK_THROWS_WITH_AS(find_criterion("wgrad"),
                        "unknown criterion 'wgrad'; choose one of: weight, gradient, weight-x-gradient, gradcam++, ig, gig, idgi, "
-                       "smoothgrad, vargrad, hsic, perturbation, ablation, weight-x-jacobian, fisher, weight-x-fisher, hessian-trace, block-influence",
+                       "smoothgrad, vargrad, hsic, perturbation, ablation, weight-x-jacobian, fisher, weight-x-fisher, "
+                       "hessian-trace, block-influence",
                        Error);
   CHECK_THROWS_WITH_AS(find_preset(""), "unknown preset ''; choose one of: recommended, paper", Error);
 }
