@@ -131,7 +131,10 @@ struct Fixed {
   }
 };
 struct Power {
-  double operator()(double a, double b) const { return std::pow(a, b); }
+  template <class T>
+  double operator()(T a, T b) const {
+    return std::pow(static_cast<double>(a), static_cast<double>(b));
+  }
 };
 struct Smaller {
   template <class T>

@@ -26,8 +26,8 @@ namespace fs = std::filesystem;
 
 struct NodeTest {
   std::string name;
-  Model model;
-  std::vector<Tensor> inputs, outputs;
+  Model model = {};
+  std::vector<Tensor> inputs = {}, outputs = {};
 };
 
 bool is_claimed(const Node& node) { return node.domain.empty() && (find_operator(node.op) || find_fold(node.op)); }

@@ -16,8 +16,8 @@ namespace {
 struct Target {
   std::vector<std::int64_t> sizes;
   std::vector<double> scales;
-  std::vector<double> begins, ends;  // of tf_crop_and_resize
-  double outside = 0;                // what it shows beyond the input
+  std::vector<double> begins = {}, ends = {};  // of tf_crop_and_resize
+  double outside = 0;                          // what it shows beyond the input
 };
 
 constexpr std::int64_t largest = 1 << 20;  // places along an axis of the result
