@@ -130,7 +130,8 @@ std::string NodeImport::path() const {
     const std::string_view part = rest.substr(0, slash);
     rest.remove_prefix(slash + 1);
     const bool repeats = !module.empty() && part.starts_with(module) && part.substr(module.size()).starts_with('.');
-    path += repeats ? std::string(part.substr(module.size())) : (path.empty() ? "" : ".") + std::string(part);
+    if (!repeats && !path.empty()) path += '.';
+    path += repeats ? part.substr(module.size()) : part;
     module = part;
   }
   return path.empty() ? std::string(rest) : path;
