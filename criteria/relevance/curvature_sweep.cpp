@@ -115,7 +115,8 @@ class DoubleTarget {
     auto found = std::ranges::find_if(made_, [&](const auto& workspace) { return workspace->batch() == samples; });
     if (found == made_.end()) {
       PlanOptions options{.batch = samples, .type = DType::f64, .root = root_};
-      for (const int weight : context_.weights) options.gradients.push_back(tape_.parameter_value(weight));
+      for (std::size_t i = 0; i < context_.weights.size(); ++i)
+        if (context_.runs.leads(i)) options.gradients.push_back(tape_.parameter_value(context_.weights[i]));
       made_.push_back(std::make_unique<Workspace<double>>(Plan(tape_, std::move(options))));
       found = made_.end() - 1;
     }

@@ -143,9 +143,12 @@ constexpr ProbeInfo table[] = {
      .sweep = sweep_curvature},
     {.probe = Probe::similarity,
      .grain = Grain::layer,
-     .swept = Swept::nothing,
+     .swept = Swept::logits,
      .runs = [](const ProbeOptions&, Weights) { return std::int64_t{1}; },
-     .layout = [](const Needs&, const ProbeOptions&, Weights weights) { return Sums::Layout{times_layers(3, weights)}; },
+     .layout =
+         [](const Needs&, const ProbeOptions&, Weights weights) {
+           return Sums::Layout{times_layers(3, weights), false};
+         },
      .sweep = sweep_similarity},
 };
 

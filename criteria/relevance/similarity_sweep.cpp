@@ -1,8 +1,10 @@
 #include "criteria/relevance/similarity_sweep.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "criteria/layer_scores.h"
@@ -94,6 +96,12 @@ double hsic(const std::vector<double>& k, const std::vector<double>& l, std::siz
   return (trace + sum_k * sum_l / ((n - 1) * (n - 2)) - 2 / (n - 2) * rows) / (n * (n - 3));
 }
 
+/// HSIC(X, Y), HSIC(X, X), HSIC(Y, Y).
+struct Similarity {
+  static constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  double both = none, read = none, given = none;
+};
+
 /// Runs and compares batches of one size.
 class Comparison {
  public:
@@ -104,33 +112,33 @@ class Comparison {
         workspace_(make_plan(context, layers_, samples)) {
     workspace_.bind(context.network.input, inputs_);
   }
-  void add(Range samples, std::size_t need, std::size_t group) {
+  void add(Range samples, std::size_t need) {
     context_.runs.copy_inputs(samples, std::span(inputs_));
     workspace_.replay(context_.network.parameters);
+    const bool answered = samples.size() >= 4 &&
+                          std::ranges::none_of(workspace_.value(context_.network.logits), [](float z) { return std::isnan(z); });
     std::map<ValueId, std::vector<double>> read;  // several layers may read one value
-    const auto n = static_cast<std::size_t>(samples.size());
     for (const Compared& layer : layers_) {
-      const auto set = [&](double both, double reads, double gives) {
-        const std::span<double> sums = context_.sums.of(need, group, layer.weight);
-        sums[layer.part] += static_cast<double>(n) * both;
-        sums[layer.parts + layer.part] += static_cast<double>(n) * reads;
-        sums[2 * layer.parts + layer.part] += static_cast<double>(n) * gives;
-      };
-      if (layer.read.value == no_value || n < 4) {
-        constexpr double none = std::numeric_limits<double>::quiet_NaN();
-        set(none, none, none);
-        continue;
-      }
-      std::vector<double>& k = read[layer.read.value];
-      if (k.empty()) k = gram(workspace_.value(layer.read.value), layer.read.view, samples.size());
-      const std::vector<double> l = gram(workspace_.value(layer.given.value), layer.given.view, samples.size());
-      set(hsic(k, l, n), hsic(k, k, n), hsic(l, l, n));
+      const std::span<double> sums = context_.sums.of(need, 0, layer.weight);
+      const Similarity found = !context_.runs.leads(layer.weight)         ? Similarity{1, 1, 1}
+                               : answered && layer.read.value != no_value ? compare(layer, samples.size(), read)
+                                                                          : Similarity{};
+      sums[layer.part] += found.both * static_cast<double>(samples.size());
+      sums[layer.parts + layer.part] += found.read * static_cast<double>(samples.size());
+      sums[2 * layer.parts + layer.part] += found.given * static_cast<double>(samples.size());
     }
     context_.runs.report(samples.size());
   }
   std::int64_t samples() const { return workspace_.batch(); }
 
  private:
+  Similarity compare(const Compared& layer, std::int64_t samples, std::map<ValueId, std::vector<double>>& read) const {
+    const auto n = static_cast<std::size_t>(samples);
+    std::vector<double>& k = read[layer.read.value];
+    if (k.empty()) k = gram(workspace_.value(layer.read.value), layer.read.view, samples);
+    const std::vector<double> l = gram(workspace_.value(layer.given.value), layer.given.view, samples);
+    return {hsic(k, l, n), hsic(k, k, n), hsic(l, l, n)};
+  }
   static Plan make_plan(const SweepContext& context, const std::vector<Compared>& layers, std::int64_t samples) {
     PlanOptions options{.batch = samples, .outputs = {context.network.logits}};
     for (const Compared& layer : layers)
@@ -151,20 +159,17 @@ class Comparison {
 void sweep_similarity(const SweepContext& context) {
   const auto need =
       static_cast<std::size_t>(std::ranges::find(context.needs, Probe::similarity, &Needs::probe) - context.needs.begin());
-  const std::vector<std::int64_t>& bounds = context.runs.group_bounds();
+  const std::vector<std::int64_t> bounds =
+      split(context.runs.samples(), (context.runs.samples() + most_samples - 1) / most_samples);
   std::vector<std::unique_ptr<Comparison>> made;  // one for each size of batch
-  for (std::size_t group = 0; group + 1 < bounds.size(); ++group) {
-    const std::int64_t size = bounds[group + 1] - bounds[group];
-    const std::vector<std::int64_t> parts = split(size, (size + most_samples - 1) / most_samples);
-    for (std::size_t part = 0; part + 1 < parts.size(); ++part) {
-      const Range samples{bounds[group] + parts[part], bounds[group] + parts[part + 1]};
-      auto found = std::ranges::find_if(made, [&](const auto& one) { return one->samples() == samples.size(); });
-      if (found == made.end()) {
-        made.push_back(std::make_unique<Comparison>(context, samples.size()));
-        found = made.end() - 1;
-      }
-      (*found)->add(samples, need, group);
+  for (std::size_t batch = 0; batch + 1 < bounds.size(); ++batch) {
+    const Range samples{bounds[batch], bounds[batch + 1]};
+    auto found = std::ranges::find_if(made, [&](const auto& one) { return one->samples() == samples.size(); });
+    if (found == made.end()) {
+      made.push_back(std::make_unique<Comparison>(context, samples.size()));
+      found = made.end() - 1;
     }
+    (*found)->add(samples, need);
   }
 }
 

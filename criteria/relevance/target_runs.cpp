@@ -224,6 +224,8 @@ void TargetRuns::copy_inputs(Range samples, std::span<T> to) const {
 template void TargetRuns::copy_inputs(Range, std::span<float>) const;
 template void TargetRuns::copy_inputs(Range, std::span<double>) const;
 
+bool TargetRuns::leads(std::size_t weight) const { return program_->place[weight] >= 0; }
+
 std::span<const std::int64_t> TargetRuns::classes() {
   if (program_->classes == no_value) return {};
   for (std::size_t b = 0; b < batches(); ++b) load(b, false);

@@ -63,6 +63,9 @@ class TargetRuns {
     if (options_.progress) options_.progress(samples);
   }
 
+  /// Whether the weight at this place in `weights` leads to the target, or the logits.
+  bool leads(std::size_t weight) const;
+
   std::size_t batches() const { return batches_.size() - 1; }
   Range batch(std::size_t number) const { return {batches_[number], batches_[number + 1]}; }
   /// Runs a single batch; what it gives is valid until the next run. Many runs of one batch are cheaper than many of all in turn:
