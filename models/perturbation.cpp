@@ -9,8 +9,8 @@
 namespace safer {
 namespace {
 
-constexpr std::size_t block_size = 512;                         // random numbers made at a time
-constexpr std::uint64_t places = 0, signs = 1, whole_draw = 2;  // the "sample" of a field that says what a number is for
+constexpr std::size_t block_size = 512;                            // random numbers made at a time
+constexpr std::uint64_t of_places = 0, signs = 1, whole_draw = 2;  // the "sample" of a field that says what a number is for
 
 using Block = std::array<float, block_size>;
 
@@ -31,7 +31,7 @@ void add_zeros(std::span<float> values, const NeuronView& view, double fraction,
   const float bound = static_cast<float>(fraction);
   each_block(values, view, [&](std::span<float> w, std::uint64_t first) {
     Block u;
-    field.uniform(places, first, std::span(u).first(w.size()));
+    field.uniform(of_places, first, std::span(u).first(w.size()));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = u[i] < bound ? 0.0f : w[i];
   });
 }
@@ -41,7 +41,7 @@ void zero_neurons(std::span<float> values, const NeuronView& view, double fracti
   Block u;
   for (std::int64_t begin = view.range.begin; begin < view.range.end; begin += std::ssize(u)) {
     const std::int64_t count = std::min(std::ssize(u), view.range.end - begin);
-    field.uniform(places, static_cast<std::uint64_t>(begin), std::span(u).first(static_cast<std::size_t>(count)));
+    field.uniform(of_places, static_cast<std::uint64_t>(begin), std::span(u).first(static_cast<std::size_t>(count)));
     for (std::int64_t outer = 0; outer < view.outer; ++outer)
       for (std::int64_t i = 0; i < count; ++i)
         if (u[static_cast<std::size_t>(i)] < bound)
@@ -53,7 +53,7 @@ void add_gaussian(std::span<float> values, const NeuronView& view, double sigma,
   const float scale = static_cast<float>(sigma);
   each_block(values, view, [&](std::span<float> w, std::uint64_t first) {
     Block z;
-    field.normal(places, first, std::span(z).first(w.size()));
+    field.normal(of_places, first, std::span(z).first(w.size()));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] += scale * z[i];
   });
 }
@@ -68,7 +68,7 @@ void add_impulses(std::span<float> values, const NeuronView& view, double fracti
       field.uniform(signs, first, std::span(u).first(w.size()));
       for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < 0.5f ? height : -height;
     }
-    field.uniform(places, first, std::span(u).first(w.size()));
+    field.uniform(of_places, first, std::span(u).first(w.size()));
     for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < bound ? heights[i] : 0.0f;
     for (std::size_t i = 0; i < w.size(); ++i) w[i] += heights[i];
   });
