@@ -96,8 +96,8 @@ TEST_CASE("hessian-trace: a sample without an answer leaves no layer a number") 
   const Network network = mlp({3, 9, 4}, true, 3);
   Tensor inputs = random_tensor({20, 3}, 4);
   inputs.mutable_values<float>()[7] = std::numeric_limits<float>::quiet_NaN();
-  for (const RankedLayer& layer : rank_layers(network, inputs, {.criteria = {"hessian-trace"}, .resamples = 0}).reports[0].layers)
-    CHECK(std::isnan(layer.score));
+  const RankResult result = rank_layers(network, inputs, {.criteria = {"hessian-trace"}, .resamples = 0});
+  for (const RankedLayer& layer : result.reports[0].layers) CHECK(std::isnan(layer.score));
 }
 
 }  // namespace safer
