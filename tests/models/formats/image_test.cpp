@@ -117,6 +117,17 @@ TEST_CASE("image: broken files are read or refused") {
   CHECK(read < 1700);
 }
 
+TEST_CASE("image: what fuzzing found is read or refused") {
+  int files = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(SAFER_SOURCE_DIR) / "tests/fuzz/corpus/image")) {
+    INFO(entry.path().filename().string());
+    reads(read_file(entry.path()));
+    ++files;
+  }
+  CHECK(files > 50);
+}
+
 TEST_CASE("image: sizes are checked before anything is allocated") {
   std::vector<std::byte> jpeg = golden_bytes("baseline.jpg");
   const std::size_t size = find_marker(jpeg, 0xc0) + 5;  // behind the marker's length and the precision
