@@ -154,10 +154,10 @@ TEST_CASE("image: Huffman tables that are too large, or longer than their segmen
   CHECK_THROWS_WITH_AS(parse_image(jpeg, "x"), doctest::Contains("x: damaged JPEG file: a Huffman table of 2"), Error);
   jpeg = whole;
   jpeg[segment + 1] = std::byte{2 + 10};
-  CHECK_THROWS_WITH_AS(parse_image(jpeg, "x"), doctest::Contains("codes in 10 bytes, expected at most 256 that fit"), Error);
+  CHECK_THROWS_WITH_AS(parse_image(jpeg, "x"), doctest::Contains("codes in 10 bytes, expected at most 255 that fit"), Error);
   const TemporaryFolder folder;
   write_file_atomically(folder / "x.jpg", jpeg);
-  CHECK_THROWS_WITH_AS(image_extent(folder / "x.jpg"), doctest::Contains("expected at most 256 that fit"), Error);
+  CHECK_THROWS_WITH_AS(image_extent(folder / "x.jpg"), doctest::Contains("expected at most 255 that fit"), Error);
 }
 
 TEST_CASE("image: a PNG file's data may begin with an empty part") {
