@@ -15,7 +15,8 @@ namespace {
 /// The most that one allocation of the decoder may take: data that unpacks to more than its image needs is refused.
 thread_local std::size_t largest_block = 0;
 
-void* allocate(std::size_t size) { return size <= largest_block ? std::malloc(size) : nullptr; }
+/// Zeroed, since the decoder reads tables that a file refers to but lacks.
+void* allocate(std::size_t size) { return size <= largest_block ? std::calloc(size, 1) : nullptr; }
 void* reallocate(void* block, std::size_t size) { return size <= largest_block ? std::realloc(block, size) : nullptr; }
 
 }  // namespace
@@ -83,10 +84,10 @@ int next_marker(std::string_view text, std::size_t& at) {
 
 std::size_t byte_at(std::string_view text, std::size_t at) { return static_cast<unsigned char>(text[at]); }
 
-/// stb_image 2.27 writes behind its tables where one has more than 256 codes, and reads on where one does not fit its segment. Each
-/// is a byte of its kind, 16 numbers of codes by length, and the codes.
+/// stb_image 2.27 writes behind its tables where one has more than 256 codes, looks the 256th up behind them, and reads on where
+/// one does not fit its segment. Each is a byte of its kind, 16 numbers of codes by length, and the codes.
 void check_huffman_tables(std::string_view tables, std::string_view name) {
-  constexpr std::size_t lengths = 16, most_codes = 256;
+  constexpr std::size_t lengths = 16, most_codes = 255;
   while (!tables.empty()) {
     std::size_t codes = 0;
     for (std::size_t i = 1; i <= lengths && i < tables.size(); ++i) codes += byte_at(tables, i);

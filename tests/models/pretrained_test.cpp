@@ -118,13 +118,13 @@ TEST_CASE("pretrained: photos are recognised as PyTorch recognises them") {
   // Every 20th photo: PyTorch on what Pillow decodes gets 42 of the 65 right with a cross-entropy of 1.63837. Two of them are so
   // near to another class that the rounding of the decoder decides.
   const TemporaryFolder folder;
-  const ImageFolder every = list_images(std::filesystem::absolute(*all));
-  for (std::size_t i = 0; i < every.files.size(); i += 20)
-    std::filesystem::create_symlink(every.files[i], folder / every.files[i].filename());
+  const ImageFolder found = list_images(std::filesystem::absolute(*all));
+  for (std::size_t i = 0; i < found.files.size(); i += 20)
+    std::filesystem::create_symlink(found.files[i], folder / found.files[i].filename());
   const Network network = load_model("squeezenet1_1", *models / "imagenet_squeezenet1_1.safetensors");
-  const Evaluation found = evaluate(network, open_data("images:" + folder.path().string(), Split::test, {}, network.pixels,
-                                                       usual_photo_size(network.sample_shape())));
-  CHECK(found.samples == 65);
-  CHECK(std::abs(found.correct - 42) <= 2);
-  CHECK(found.cross_entropy == doctest::Approx(1.63837).epsilon(0.005));
+  const Evaluation result = evaluate(network, open_data("images:" + folder.path().string(), Split::test, {}, network.pixels,
+                                                        usual_photo_size(network.sample_shape())));
+  CHECK(result.samples == 65);
+  CHECK(std::abs(result.correct - 42) <= 2);
+  CHECK(result.cross_entropy == doctest::Approx(1.63837).epsilon(0.005));
 }
