@@ -6,7 +6,6 @@
 #include <memory>
 #include <vector>
 
-#include "criteria/layer_scores.h"
 #include "criteria/relevance/target_runs.h"
 #include "engine/random.h"
 #include "engine/tape/workspace.h"
@@ -20,9 +19,9 @@ constexpr std::int64_t most_samples = 32;  // that run at once
 // rare.
 constexpr double relative_step = 1e-6;
 
-/// A layer: its weight tensor's place among those that are swept, its elements there, and their mean square.
+/// A layer, its elements, and their mean square.
 struct Curved {
-  std::size_t weight, part;
+  SweptLayer swept;
   NeuronView view;
   double mean_square;
 };
@@ -38,12 +37,10 @@ double mean_square(std::span<const double> weights, const NeuronView& view) {
 
 std::vector<Curved> curved_layers(const SweepContext& context, const Parameters& own) {
   std::vector<Curved> all;
-  for (const Layer& layer : context.network.tape.layers()) {
-    const auto weight = static_cast<std::size_t>(std::ranges::find(context.weights, layer.parameter) - context.weights.begin());
-    if (weight == context.weights.size()) continue;
-    const NeuronView view = weight_view(own[layer.parameter].shape(), layer);
-    all.push_back(
-        {weight, part_of(layer, own.spec(layer.parameter)), view, mean_square(own[layer.parameter].values<double>(), view)});
+  for (const SweptLayer& swept : swept_layers(context)) {
+    const Tensor& W = own[swept.layer.parameter];
+    const NeuronView view = weight_view(W.shape(), swept.layer);
+    all.push_back({swept, view, mean_square(W.values<double>(), view)});
   }
   return all;
 }
@@ -60,13 +57,13 @@ class ProductSink final : public GradientSink<double> {
     gradient.batch_sum(values_.data());
     const std::span<const double> v = signs_[gradient.parameter()].values<double>();
     for (const Curved& layer : layers_) {
-      if (context_.weights[layer.weight] != gradient.parameter()) continue;
+      if (layer.swept.layer.parameter != gradient.parameter()) continue;
       double product = 0;
       each_run(layer.view, [&](std::int64_t first, std::int64_t count) {
         for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i)
           product += v[i] * values_[i];
       });
-      context_.sums.of(need_, group_, layer.weight)[layer.part] += factor_ * layer.mean_square * product;
+      context_.sums.of(need_, group_, layer.swept.weight)[layer.swept.part] += factor_ * layer.mean_square * product;
     }
   }
 
@@ -162,8 +159,7 @@ double step_length(const Parameters& own, std::span<const int> weights) {
 }  // namespace
 
 void sweep_curvature(const SweepContext& context) {
-  const auto need =
-      static_cast<std::size_t>(std::ranges::find(context.needs, Probe::curvature, &Needs::probe) - context.needs.begin());
+  const std::size_t need = need_of(context, Probe::curvature);
   const Parameters own = context.network.parameters.to(DType::f64);
   Parameters signs = own, moved = own;
   const std::vector<Curved> layers = curved_layers(context, own);

@@ -114,8 +114,7 @@ void sweep_masks(const SweepContext& context) {
   std::vector<Design> all = designs(context);
   for (Design& design : all) run(design, context);
   const std::vector<double> width = widths(all, static_cast<std::size_t>(context.runs.samples()));
-  const std::size_t need =
-      static_cast<std::size_t>(std::ranges::find(context.needs, Probe::masks, &Needs::probe) - context.needs.begin());
+  const std::size_t need = need_of(context, Probe::masks);
   const std::vector<std::int64_t>& bounds = context.runs.group_bounds();
   for (const Design& design : all)
     for (std::size_t group = 0; group + 1 < bounds.size(); ++group) {

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "criteria/damage.h"
-#include "criteria/layer_scores.h"
 #include "criteria/relevance/target_runs.h"
 #include "engine/random.h"
 #include "models/perturbation.h"
@@ -41,10 +40,9 @@ class Distances {
   std::vector<Part> parts_;
 };
 
-/// A layer, its weights' place among those that are swept, and a copy of the parameters to change it in.
+/// A layer, and a copy of the parameters to change it in.
 struct Changed {
-  Layer layer;
-  std::size_t weight, part, parts;  // parts: that its weight tensor has
+  SweptLayer swept;
   NeuronView view;
   double largest;
   Parameters parameters;
@@ -53,13 +51,8 @@ struct Changed {
 std::vector<Changed> changed_layers(const SweepContext& context) {
   const Parameters& own = context.network.parameters;
   std::vector<Changed> all;
-  for (const Layer& layer : context.network.tape.layers()) {
-    const auto weight = static_cast<std::size_t>(std::ranges::find(context.weights, layer.parameter) - context.weights.begin());
-    if (weight == context.weights.size()) continue;
-    const ParameterSpec& spec = own.spec(layer.parameter);
-    all.push_back({layer, weight, part_of(layer, spec), std::max<std::size_t>(1, spec.parts.size()),
-                   weight_view(own[layer.parameter].shape(), layer), largest_weight(own, layer), own});
-  }
+  for (const SweptLayer& swept : swept_layers(context))
+    all.push_back({swept, weight_view(own[swept.layer.parameter].shape(), swept.layer), largest_weight(own, swept.layer), own});
   return all;
 }
 
@@ -76,12 +69,11 @@ void shrink(std::span<float> values, const NeuronView& view, double scale) {
 void sweep_perturbation(const SweepContext& context) {
   const Parameters& own = context.network.parameters;
   const int steps = steps_of(Probe::perturbation, context.options);
-  const auto need =
-      static_cast<std::size_t>(std::ranges::find(context.needs, Probe::perturbation, &Needs::probe) - context.needs.begin());
+  const std::size_t need = need_of(context, Probe::perturbation);
   std::vector<Changed> layers = changed_layers(context);
   const auto fresh = [&own](Changed& layer) {
-    const std::span<float> values = layer.parameters.mutable_values<float>(layer.layer.parameter);
-    std::ranges::copy(own[layer.layer.parameter].values<float>(), values.begin());
+    const std::span<float> values = layer.parameters.mutable_values<float>(layer.swept.layer.parameter);
+    std::ranges::copy(own[layer.swept.layer.parameter].values<float>(), values.begin());
     return values;
   };
   for (std::size_t batch = 0; batch < context.runs.batches(); ++batch) {
@@ -91,18 +83,19 @@ void sweep_perturbation(const SweepContext& context) {
     const std::uint64_t chunk = static_cast<std::uint64_t>(samples.begin / perturbation_chunk);
     for (Changed& layer : layers) {
       const auto measure = [&](std::size_t place) {
-        distances.each(context.runs.run_batch(batch, layer.parameters, static_cast<int>(layer.weight)),
-                       [&](std::size_t group, double distance) { context.sums.of(need, group, layer.weight)[place] += distance; });
+        distances.each(
+            context.runs.run_batch(batch, layer.parameters, static_cast<int>(layer.swept.weight)),
+            [&](std::size_t group, double distance) { context.sums.of(need, group, layer.swept.weight)[place] += distance; });
       };
       for (int step = 0; step < steps; ++step) {
         const double level = (step + 0.5) / steps;
         shrink(fresh(layer), layer.view, level);
-        measure(layer.part);
-        const std::uint64_t key = mix(mix(mix(context.seed, hash("perturbation")), hash(layer.layer.name)), chunk);
+        measure(layer.swept.part);
+        const std::uint64_t key = mix(mix(mix(context.seed, hash("perturbation")), hash(layer.swept.layer.name)), chunk);
         perturb(
             fresh(layer), layer.view,
             {.noise = Noise::gaussian, .level = level, .unit = layer.largest, .key = mix(key, static_cast<std::uint64_t>(step))});
-        measure(layer.parts + layer.part);
+        measure(layer.swept.parts + layer.swept.part);
       }
     }
   }

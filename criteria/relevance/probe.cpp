@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "criteria/layer_scores.h"
 #include "criteria/relevance/curvature_sweep.h"
 #include "criteria/relevance/folding_sink.h"
 #include "criteria/relevance/mask_sweep.h"
@@ -155,6 +156,22 @@ constexpr ProbeInfo table[] = {
 }  // namespace
 
 std::span<const ProbeInfo> probes() { return table; }
+std::vector<SweptLayer> swept_layers(const SweepContext& context) {
+  std::vector<SweptLayer> all;
+  for (const Layer& layer : context.network.tape.layers()) {
+    const auto found = std::ranges::find(context.weights, layer.parameter);
+    if (found == context.weights.end()) continue;
+    const ParameterSpec& spec = context.network.parameters.spec(layer.parameter);
+    all.push_back({layer, static_cast<std::size_t>(found - context.weights.begin()), part_of(layer, spec),
+                   static_cast<std::size_t>(count_layers(spec))});
+  }
+  return all;
+}
+
+std::size_t need_of(const SweepContext& context, Probe probe) {
+  return static_cast<std::size_t>(std::ranges::find(context.needs, probe, &Needs::probe) - context.needs.begin());
+}
+
 const ProbeInfo& info(Probe probe) { return *std::ranges::find(table, probe, &ProbeInfo::probe); }
 
 }  // namespace safer

@@ -36,6 +36,17 @@ struct SweepContext {
   Sums& sums;  // a place for each of `needs`
 };
 
+/// A layer whose weight is swept.
+struct SweptLayer {
+  Layer layer;
+  std::size_t weight;       // its weight's place in SweepContext::weights
+  std::size_t part, parts;  // which of its weight's parts it is, and how many that has: 0 of 1 for a whole weight
+};
+/// In the order in which the network first uses them.
+std::vector<SweptLayer> swept_layers(const SweepContext& context);
+/// The place in SweepContext::needs of what criteria with this probe need, where they all need the same.
+std::size_t need_of(const SweepContext& context, Probe probe);
+
 /// What a criterion has one value for: each weight, each output neuron, or each layer (a part of a weight tensor, or all of it).
 enum class Grain { weight, neuron, layer };
 

@@ -7,7 +7,6 @@
 #include <memory>
 #include <vector>
 
-#include "criteria/layer_scores.h"
 #include "criteria/relevance/target_runs.h"
 #include "engine/tape/workspace.h"
 #include "models/perturbation.h"
@@ -24,8 +23,8 @@ struct Rows {
 };
 
 struct Compared {
-  std::size_t weight, part, parts;
-  Rows read, given;
+  SweptLayer swept;
+  Rows read = {no_value, {}}, given = {no_value, {}};
 };
 
 /// All of a value.
@@ -41,17 +40,16 @@ NeuronView own_outputs(const Layer& layer, const ParameterSpec& weight, const Sh
 std::vector<Compared> compared_layers(const SweepContext& context, std::int64_t samples) {
   const Tape& tape = context.network.tape;
   std::vector<Compared> all;
-  for (const Layer& layer : tape.layers()) {
-    const auto weight = static_cast<std::size_t>(std::ranges::find(context.weights, layer.parameter) - context.weights.begin());
-    if (weight == context.weights.size()) continue;
-    const ParameterSpec& spec = context.network.parameters.spec(layer.parameter);
-    const Node& use = tape.node(layer.uses.front());
-    const ValueId read = use.inputs.front(), given = tape.activation_of(layer.uses.front());
-    Compared compared{weight, part_of(layer, spec), std::max<std::size_t>(1, spec.parts.size()), {no_value, {}}, {no_value, {}}};
+  for (const SweptLayer& swept : swept_layers(context)) {
+    const ValueId first_use = swept.layer.uses.front();
+    const Node& use = tape.node(first_use);
+    const ValueId read = use.inputs.front(), given = tape.activation_of(first_use);
+    const ParameterSpec& spec = context.network.parameters.spec(swept.layer.parameter);
+    Compared compared{swept};
     if (tape.node(read).type.batched() && tape.node(given).type.batched()) {
       const Shape shape = tape.node(given).type.at(samples);
       compared.read = {read, whole(tape.node(read).type.at(samples))};
-      compared.given = {given, own_outputs(layer, spec, shape, use.op->name() == "conv2d")};
+      compared.given = {given, own_outputs(swept.layer, spec, shape, use.op->name() == "conv2d")};
     }
     all.push_back(compared);
   }
@@ -119,13 +117,13 @@ class Comparison {
                           std::ranges::none_of(workspace_.value(context_.network.logits), [](float z) { return std::isnan(z); });
     std::map<ValueId, std::vector<double>> read;  // several layers may read one value
     for (const Compared& layer : layers_) {
-      const std::span<double> sums = context_.sums.of(need, 0, layer.weight);
-      const Similarity found = !context_.runs.leads(layer.weight)         ? Similarity{1, 1, 1}
+      const std::span<double> sums = context_.sums.of(need, 0, layer.swept.weight);
+      const Similarity found = !context_.runs.leads(layer.swept.weight)   ? Similarity{1, 1, 1}
                                : answered && layer.read.value != no_value ? compare(layer, samples.size(), read)
                                                                           : Similarity{};
-      sums[layer.part] += found.both * static_cast<double>(samples.size());
-      sums[layer.parts + layer.part] += found.read * static_cast<double>(samples.size());
-      sums[2 * layer.parts + layer.part] += found.given * static_cast<double>(samples.size());
+      sums[layer.swept.part] += found.both * static_cast<double>(samples.size());
+      sums[layer.swept.parts + layer.swept.part] += found.read * static_cast<double>(samples.size());
+      sums[2 * layer.swept.parts + layer.swept.part] += found.given * static_cast<double>(samples.size());
     }
     context_.runs.report(samples.size());
   }
@@ -157,8 +155,7 @@ class Comparison {
 }  // namespace
 
 void sweep_similarity(const SweepContext& context) {
-  const auto need =
-      static_cast<std::size_t>(std::ranges::find(context.needs, Probe::similarity, &Needs::probe) - context.needs.begin());
+  const std::size_t need = need_of(context, Probe::similarity);
   const std::vector<std::int64_t> bounds =
       split(context.runs.samples(), (context.runs.samples() + most_samples - 1) / most_samples);
   std::vector<std::unique_ptr<Comparison>> made;  // one for each size of batch
