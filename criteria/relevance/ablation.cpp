@@ -13,11 +13,12 @@ void finish(PresetId, std::span<double> phi, std::span<const double> sum, std::s
 
 }  // namespace
 
-constinit const Criterion ablation_criterion = {"ablation",
-                                                {"S = E |p(s W) - p(W)|, s in (0, 1)", "S = E |p(s W) - p(W)|, s in (0, 1)"},
-                                                "docs/default-criterion.md",
-                                                "8 F a layer, from there on",
-                                                needs,
-                                                finish};
+constinit const Criterion ablation_criterion = {
+    "ablation",
+    {"A = E |p(b W) - p(W)|, P(b = 0) = s in (0, 1)", "A = E |p(b W) - p(W)|, P(b = 0) = s in (0, 1)"},
+    "docs/default-criterion.md",
+    "8 F a layer, from there on",
+    needs,
+    finish};
 
 }  // namespace safer

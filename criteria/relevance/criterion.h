@@ -23,7 +23,7 @@ enum class Probe {
   guided_path,    // gradients along a path from the weights to 0 that moves first what has small gradients
   noise,          // gradients at weights with random noise
   masks,          // targets of networks that lack some neurons
-  perturbation,   // probabilities while one layer shrinks, and while it has noise
+  perturbation,   // probabilities while one layer loses weights, and while it has noise
   curvature,      // gradients a small step to either side of the weights, along random signs
   similarity,     // what layers read and give
 };

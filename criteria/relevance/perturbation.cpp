@@ -11,15 +11,15 @@ namespace {
 Needs needs(PresetId preset) { return ablation_criterion.needs(preset); }
 
 void finish(PresetId, std::span<double> phi, std::span<const double> sum, std::span<const float>, double count) {
-  const std::span<const double> shrunk = sum.first(phi.size()), noisy = sum.subspan(phi.size());
-  for (std::size_t i = 0; i < phi.size(); ++i) phi[i] = std::cbrt(shrunk[i] * shrunk[i] * noisy[i]) / count;
+  const std::span<const double> dropped = sum.first(phi.size()), noisy = sum.subspan(phi.size());
+  for (std::size_t i = 0; i < phi.size(); ++i) phi[i] = std::cbrt(dropped[i] * dropped[i] * noisy[i]) / count;
 }
 
 }  // namespace
 
 constinit const Criterion perturbation_criterion = {
     "perturbation",
-    {"(S^2 E |p(W + s max|W| n) - p(W)|)^(1/3)", "(S^2 E |p(W + s max|W| n) - p(W)|)^(1/3)"},
+    {"(A^2 E |p(W + s max|W| n) - p(W)|)^(1/3)", "(A^2 E |p(W + s max|W| n) - p(W)|)^(1/3)"},
     "docs/default-criterion.md",
     "8 F a layer, from there on",
     needs,

@@ -56,12 +56,8 @@ std::vector<Changed> changed_layers(const SweepContext& context) {
   return all;
 }
 
-/// Scales the view's elements.
-void shrink(std::span<float> values, const NeuronView& view, double scale) {
-  each_run(view, [&](std::int64_t first, std::int64_t count) {
-    for (float& w : values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)))
-      w = static_cast<float>(scale * double{w});
-  });
+NoiseDraw draw_of(Change way, const Changed& layer, double strength, std::uint64_t key) {
+  return {.noise = way == Change::drop ? Noise::zero : Noise::gaussian, .level = strength, .unit = layer.largest, .key = key};
 }
 
 }  // namespace
@@ -87,16 +83,13 @@ void sweep_perturbation(const SweepContext& context) {
             context.runs.run_batch(batch, layer.parameters, static_cast<int>(layer.swept.weight)),
             [&](std::size_t group, double distance) { context.sums.of(need, group, layer.swept.weight)[place] += distance; });
       };
-      for (int step = 0; step < steps; ++step) {
-        const double level = (step + 0.5) / steps;
-        shrink(fresh(layer), layer.view, level);
-        measure(layer.swept.part);
-        const std::uint64_t key = mix(mix(mix(context.seed, hash("perturbation")), hash(layer.swept.layer.name)), chunk);
-        perturb(
-            fresh(layer), layer.view,
-            {.noise = Noise::gaussian, .level = level, .unit = layer.largest, .key = mix(key, static_cast<std::uint64_t>(step))});
-        measure(layer.swept.parts + layer.swept.part);
-      }
+      const std::uint64_t key = mix(mix(mix(context.seed, hash("perturbation")), hash(layer.swept.layer.name)), chunk);
+      for (int step = 0; step < steps; ++step)
+        for (std::size_t way = 0; way < change_count; ++way) {
+          const std::uint64_t own_key = mix(mix(key, static_cast<std::uint64_t>(step)), way);
+          perturb(fresh(layer), layer.view, draw_of(static_cast<Change>(way), layer, (step + 0.5) / steps, own_key));
+          measure(way * layer.swept.parts + layer.swept.part);
+        }
     }
   }
 }

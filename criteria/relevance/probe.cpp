@@ -40,11 +40,11 @@ Sums::Layout noise_layout(const Needs& needs, const ProbeOptions& options, Weigh
 /// That a weight tensor is: its parts, or itself.
 std::int64_t count_layers(const ParameterSpec& weight) { return std::max<std::int64_t>(1, std::ssize(weight.parts)); }
 
-/// All samples once as they are, and at every step of each layer twice.
+/// All samples once as they are, and at every step of each layer in every way.
 std::int64_t perturbation_runs(const ProbeOptions& options, Weights weights) {
   std::int64_t layers = 0;
   for (const ParameterSpec* weight : weights) layers += count_layers(*weight);
-  return 1 + 2 * steps_of(Probe::perturbation, options) * layers;
+  return 1 + change_count * steps_of(Probe::perturbation, options) * layers;
 }
 
 /// So many sums for each layer.
@@ -128,7 +128,7 @@ constexpr ProbeInfo table[] = {
      .runs = perturbation_runs,
      .layout =
          [](const Needs&, const ProbeOptions& options, Weights weights) {
-           return Sums::Layout{times_layers(2, weights), true, steps_of(Probe::perturbation, options)};
+           return Sums::Layout{times_layers(change_count, weights), true, steps_of(Probe::perturbation, options)};
          },
      .sweep = sweep_perturbation,
      .chunk = perturbation_chunk},

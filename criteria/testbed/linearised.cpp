@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
 
+#include "criteria/testbed/hit_curve.h"
 #include "engine/error.h"
-#include "engine/ops/activation.h"
 #include "engine/random.h"
 #include "engine/tape/workspace.h"
 #include "models/evaluation.h"
@@ -13,187 +14,313 @@
 namespace safer {
 namespace {
 
-constexpr std::int64_t most_samples = 32;  // that run at once
-constexpr std::int64_t most_outputs = 16;  // whose derivatives are computed one by one, and the number of random signs otherwise
+constexpr std::size_t most_samples = 32;  // that run at once
+constexpr std::size_t most_logits = 16;
+constexpr std::size_t most_floats = std::size_t{1} << 22;  // of a batch's J, unless one sample has more
+constexpr std::size_t draws = 16;                          // of a sample, at most
 
-/// What the noise does to one layer: nu_i is a multiple of scale[i]^2, and mu_i of directions[.][i]. All of them 0 beside the
-/// layer.
-struct LayerNoise {
-  int parameter;
-  std::vector<float> scale;
-  std::vector<std::vector<float>> directions;  // one for all levels; for rounding one for each
-};
-
-/// Q(W) - W
-std::vector<float> rounding_error(const Network& network, const Layer& layer, double level) {
-  const Parameters rounded = perturbed(network.parameters, layer, Noise::rounding, level, 0);
-  const auto q = rounded[layer.parameter].values<float>(), w = network.parameters[layer.parameter].values<float>();
-  std::vector<float> error(w.size());
-  std::ranges::transform(q, w, error.begin(), std::minus());
-  return error;
-}
-
-LayerNoise layer_noise(const Network& network, const Layer& layer, Noise noise, std::span<const double> levels) {
-  const Tensor& W = network.parameters[layer.parameter];
-  const std::span<const float> w = W.values<float>();
-  LayerNoise result{layer.parameter, std::vector<float>(w.size()), {}};
-  if (noise == Noise::rounding) {
-    for (const double level : levels) result.directions.push_back(rounding_error(network, layer, level));
-    return result;
-  }
-  // Noise of level 1 that sets the elements of the layer to 0 marks them.
-  std::vector<float> outside(w.size(), 1.0f);
-  perturb(outside, weight_view(W.shape(), layer), {.noise = Noise::zero, .level = 1});
-  std::vector<float>& direction = result.directions.emplace_back(w.size());
-  for (std::size_t i = 0; i < w.size(); ++i) {
-    if (outside[i] != 0) continue;
-    result.scale[i] = noise == Noise::zero ? w[i] : 1;
-    direction[i] = noise == Noise::zero ? w[i] : noise == Noise::impulse ? 1 : 0;
-  }
-  return result;
-}
-
-/// In units of the noise: sum_i nu_i |J_i|^2 by layer and sample, and |J mu|^2 by layer, direction and sample.
-struct Moments {
-  std::vector<std::vector<double>> spread;
-  std::vector<std::vector<std::vector<double>>> mean;
-};
-
-/// Adds one row of J, that of all samples of a batch, to their moments.
-class MomentSink final : public GradientSink<float> {
+/// Keeps the rows of J that one reverse sweep makes of a layer's weight, those of all samples of a batch: [samples, weights].
+class RowSink final : public GradientSink<float> {
  public:
-  MomentSink(const std::vector<LayerNoise>& layers, Moments& moments, double share)
-      : layers_(layers), moments_(moments), share_(share) {}
-
-  /// The next batch begins with this sample.
-  void start(std::size_t first) { first_ = first; }
-  bool wants(int parameter) const override {
-    return std::ranges::find(layers_, parameter, &LayerNoise::parameter) != layers_.end();
-  }
+  RowSink(int parameter, std::span<float> rows) : parameter_(parameter), rows_(rows) {}
+  bool wants(int parameter) const override { return parameter == parameter_; }
   bool per_sample() const override { return true; }
   void fold(const ParameterGradient<float>& gradient) override {
-    row_.resize(static_cast<std::size_t>(gradient.shape().size()));
-    for (std::int64_t sample = 0; sample < gradient.samples(); ++sample) {
-      gradient.tile({sample, sample + 1}, {0, gradient.rows()}, row_.data());
-      for (std::size_t layer = 0; layer < layers_.size(); ++layer)
-        if (layers_[layer].parameter == gradient.parameter()) add(layer, first_ + static_cast<std::size_t>(sample));
-    }
+    const auto size = static_cast<std::size_t>(gradient.shape().size());
+    for (std::int64_t sample = 0; sample < gradient.samples(); ++sample)
+      gradient.tile({sample, sample + 1}, {0, gradient.rows()}, rows_.data() + static_cast<std::size_t>(sample) * size);
   }
 
  private:
-  void add(std::size_t layer, std::size_t sample) {
-    const LayerNoise& noise = layers_[layer];
-    double spread = 0;
-    for (std::size_t i = 0; i < row_.size(); ++i) {
-      const double scaled = double{noise.scale[i]} * row_[i];
-      spread += scaled * scaled;
-    }
-    moments_.spread[layer][sample] += share_ * spread;
-    for (std::size_t direction = 0; direction < noise.directions.size(); ++direction) {
-      double along = 0;
-      for (std::size_t i = 0; i < row_.size(); ++i) along += double{noise.directions[direction][i]} * row_[i];
-      moments_.mean[layer][direction][sample] += share_ * along * along;
-    }
-  }
-
-  const std::vector<LayerNoise>& layers_;
-  Moments& moments_;
-  double share_;
-  std::size_t first_ = 0;
-  std::vector<float> row_;
+  int parameter_;
+  std::span<float> rows_;
 };
 
-/// The network with the outputs whose damage is meant.
-struct Outputs {
-  Tape tape;
-  ValueId value;
+/// The derivatives of a batch's logits by one weight tensor.
+class Jacobian {
+ public:
+  Jacobian(const Network& network, int parameter, std::size_t batch)
+      : network_(network),
+        parameter_(parameter),
+        batch_(batch),
+        weights_(static_cast<std::size_t>(network.parameters[parameter].size())),
+        rows_(static_cast<std::size_t>(network.classes()) * batch * weights_),
+        workspace_(Plan(network.tape, options(network, parameter, batch))) {}
+
+  /// Those of the samples from `first` on.
+  void find(const Tensor& inputs, std::size_t first) {
+    const auto size = static_cast<std::size_t>(network_.sample_shape().size()), classes = this->classes();
+    workspace_.bind(network_.input, inputs.values<float>().subspan(first * size, batch_ * size));
+    workspace_.replay(network_.parameters);
+    std::vector<float> seed(batch_ * classes);
+    for (std::size_t logit = 0; logit < classes; ++logit) {
+      for (std::size_t i = 0; i < seed.size(); ++i) seed[i] = i % classes == logit ? 1 : 0;
+      RowSink sink(parameter_, std::span(rows_).subspan(logit * batch_ * weights_, batch_ * weights_));
+      workspace_.reverse(sink, seed);
+    }
+  }
+  /// Of one of its samples: [weights].
+  std::span<const float> row(std::size_t sample, std::size_t logit) const {
+    return std::span(rows_).subspan((logit * batch_ + sample) * weights_, weights_);
+  }
+  std::span<const float> logits(std::size_t sample) const {
+    return workspace_.value(network_.logits).subspan(sample * classes(), classes());
+  }
+  std::size_t classes() const { return static_cast<std::size_t>(network_.classes()); }
+
+ private:
+  static PlanOptions options(const Network& network, int parameter, std::size_t batch) {
+    PlanOptions options{.batch = static_cast<std::int64_t>(batch), .root = network.logits};
+    options.gradients = {network.tape.parameter_value(parameter)};
+    return options;
+  }
+
+  const Network& network_;
+  int parameter_;
+  std::size_t batch_, weights_;
+  std::vector<float> rows_;  // [logits, batch, weights]
+  Workspace<float> workspace_;
 };
 
-Outputs outputs(const Network& network, Damage damage) {
-  Outputs result{network.tape, network.logits};
-  if (damage == Damage::probabilities) {
-    const Var logits = result.tape.var(network.logits);
-    result.value = (network.classes() == 1 ? sigmoid(logits) : softmax(logits)).id();
+/// The damage of one sample whose logits are moved.
+class Mover {
+ public:
+  explicit Mover(std::size_t classes) : meter_(1, static_cast<std::int64_t>(classes)), clean_(classes), moved_(classes) {}
+  void start(std::span<const float> logits) {
+    std::ranges::copy(logits, clean_.begin());
+    meter_.set_clean(logits, {});
   }
-  return result;
+  Damages damage(std::span<const double> move, double times) {
+    for (std::size_t c = 0; c < moved_.size(); ++c) moved_[c] = static_cast<float>(clean_[c] + times * move[c]);
+    return meter_.compare(moved_);
+  }
+
+ private:
+  DamageMeter meter_;
+  std::vector<float> clean_, moved_;
+};
+
+void add(Damages& sum, const Damages& damages, double share) {
+  for (std::size_t kind = 0; kind < sum.size(); ++kind) sum[kind] += share * damages[kind];
 }
 
-/// The seeds of the sweeps: one output each, or random signs on all of them; for every sample alike.
-std::vector<std::vector<float>> seeds(std::int64_t classes) {
-  const auto count = static_cast<std::size_t>(std::min(classes, most_outputs));
-  std::vector<std::vector<float>> all(count, std::vector<float>(static_cast<std::size_t>(classes)));
-  Random random(hash("signs of outputs"));
-  for (std::size_t sweep = 0; sweep < count; ++sweep) {
-    if (classes <= most_outputs)
-      all[sweep][sweep] = 1;
-    else
-      for (float& sign : all[sweep]) sign = random.below(2) ? 1.0f : -1.0f;
+/// What of a noise on one layer is summed over samples.
+class Prediction {
+ public:
+  virtual ~Prediction() = default;
+  /// `key`: of the sample's own random numbers.
+  virtual void add(const Jacobian& jacobian, std::size_t sample, std::uint64_t key) = 0;
+  /// The mean over `samples` and all levels.
+  virtual Damages mean(std::size_t samples) const = 0;
+};
+
+class RoundingPrediction final : public Prediction {
+ public:
+  RoundingPrediction(const Network& network, const Layer& layer, std::span<const double> levels)
+      : mover_(static_cast<std::size_t>(network.classes())), move_(static_cast<std::size_t>(network.classes())) {
+    const auto w = network.parameters[layer.parameter].values<float>();
+    for (const double level : levels) {
+      const Parameters rounded = perturbed(network.parameters, layer, Noise::rounding, level, 0);
+      std::vector<float>& error = errors_.emplace_back(w.size());
+      std::ranges::transform(rounded[layer.parameter].values<float>(), w, error.begin(), std::minus());
+    }
   }
-  return all;
+  void add(const Jacobian& jacobian, std::size_t sample, std::uint64_t) override {
+    mover_.start(jacobian.logits(sample));
+    for (const std::vector<float>& error : errors_) {
+      for (std::size_t c = 0; c < move_.size(); ++c) {
+        const std::span<const float> row = jacobian.row(sample, c);
+        move_[c] = 0;
+        for (std::size_t i = 0; i < row.size(); ++i) move_[c] += double{error[i]} * row[i];
+      }
+      safer::add(sum_, mover_.damage(move_, 1), 1 / static_cast<double>(errors_.size()));
+    }
+  }
+  Damages mean(std::size_t samples) const override {
+    Damages result{};
+    safer::add(result, sum_, 1 / static_cast<double>(samples));
+    return result;
+  }
+
+ private:
+  Mover mover_;
+  std::vector<double> move_;
+  std::vector<std::vector<float>> errors_;  // by level
+  Damages sum_{};
+};
+
+/// The places of a layer's weights in its tensor. Noise of level 1 that sets them to 0 tells.
+std::vector<std::size_t> places_of(const Network& network, const Layer& layer) {
+  const Shape& shape = network.parameters[layer.parameter].shape();
+  std::vector<float> outside(static_cast<std::size_t>(shape.size()), 1.0f);
+  perturb(outside, weight_view(shape, layer), {.noise = Noise::zero, .level = 1});
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < outside.size(); ++i)
+    if (outside[i] == 0) places.push_back(i);
+  return places;
 }
 
-Moments moments(const Network& network, const std::vector<LayerNoise>& layers, const Tensor& inputs, Damage damage) {
-  const auto samples = static_cast<std::size_t>(inputs.shape()[0]);
-  Moments result{std::vector(layers.size(), std::vector<double>(samples)), {}};
-  for (const LayerNoise& layer : layers) result.mean.emplace_back(layer.directions.size(), std::vector<double>(samples));
-  const auto size = static_cast<std::size_t>(network.sample_shape().size());
-  const Outputs target = outputs(network, damage);
-  const std::vector<std::vector<float>> sweeps = seeds(network.classes());
-  MomentSink sink(layers, result, network.classes() <= most_outputs ? 1 : 1.0 / static_cast<double>(sweeps.size()));
-  const auto run = [&](std::size_t first, std::size_t last, std::size_t batch) {
-    if (first == last) return;
-    PlanOptions options{.batch = static_cast<std::int64_t>(batch), .root = target.value};
-    for (const LayerNoise& layer : layers) options.gradients.push_back(target.tape.parameter_value(layer.parameter));
-    Workspace<float> workspace(Plan(target.tape, options));
-    std::vector<float> seed;
-    for (; first < last; first += batch) {
-      workspace.bind(network.input, inputs.values<float>().subspan(first * size, batch * size));
-      workspace.replay(network.parameters);
-      sink.start(first);
-      for (const std::vector<float>& row : sweeps) {
-        seed.clear();
-        for (std::size_t i = 0; i < batch; ++i) seed.insert(seed.end(), row.begin(), row.end());
-        workspace.reverse(sink, seed);
+class NormalPrediction final : public Prediction {
+ public:
+  NormalPrediction(const Network& network, const Layer& layer, std::span<const double> levels)
+      : levels_(levels),
+        places_(places_of(network, layer)),
+        largest_(largest_weight(network.parameters, layer)),
+        mover_(static_cast<std::size_t>(network.classes())),
+        move_(static_cast<std::size_t>(network.classes())) {}
+
+  void add(const Jacobian& jacobian, std::size_t sample, std::uint64_t key) override {
+    mover_.start(jacobian.logits(sample));
+    const std::vector<double> root = root_of_gram(jacobian, sample);
+    Random random(key);
+    for (const double level : levels_)
+      for (std::size_t draw = 0; draw < draws; ++draw) {
+        std::ranges::fill(move_, 0);
+        for (std::size_t b = 0; b < move_.size(); ++b) {
+          const double normal = random.normal();
+          for (std::size_t a = b; a < move_.size(); ++a) move_[a] += root[a * move_.size() + b] * normal;
+        }
+        safer::add(sum_, mover_.damage(move_, level * largest_), 1 / static_cast<double>(draws * levels_.size()));
+      }
+  }
+  Damages mean(std::size_t samples) const override {
+    Damages result{};
+    safer::add(result, sum_, 1 / static_cast<double>(samples));
+    return result;
+  }
+
+ private:
+  /// The lower triangle L of L L' = J J'.
+  std::vector<double> root_of_gram(const Jacobian& jacobian, std::size_t sample) const {
+    const std::size_t n = jacobian.classes();
+    std::vector<double> root(n * n);
+    for (std::size_t a = 0; a < n; ++a)
+      for (std::size_t b = 0; b <= a; ++b) {
+        const std::span<const float> left = jacobian.row(sample, a), right = jacobian.row(sample, b);
+        double dot = 0;
+        for (const std::size_t i : places_) dot += double{left[i]} * right[i];
+        for (std::size_t k = 0; k < b; ++k) dot -= root[a * n + k] * root[b * n + k];
+        const double pivot = a == b ? std::sqrt(std::max(0.0, dot)) : root[b * n + b];
+        root[a * n + b] = a == b ? pivot : pivot > 0 ? dot / pivot : 0;
+      }
+    return root;
+  }
+
+  std::span<const double> levels_;
+  std::vector<std::size_t> places_;
+  double largest_;
+  Mover mover_;
+  std::vector<double> move_;
+  Damages sum_{};
+};
+
+/// Of zeros and impulses.
+class HitPrediction final : public Prediction {
+ public:
+  HitPrediction(const Network& network, const Layer& layer, Noise noise, std::span<const double> levels)
+      : weight_(network.parameters[layer.parameter]),
+        impulse_(noise == Noise::impulse),
+        levels_(levels),
+        places_(places_of(network, layer)),
+        largest_(largest_weight(network.parameters, layer)),
+        mover_(static_cast<std::size_t>(network.classes())),
+        curves_(damage_count, HitCurve(static_cast<std::int64_t>(places_.size()))) {}
+
+  void add(const Jacobian& jacobian, std::size_t sample, std::uint64_t key) override {
+    mover_.start(jacobian.logits(sample));
+    Random random(key);
+    // A new order for each sample, where that is cheap beside the rest; else for some, and in between others of its neighbours.
+    if (seen_++ % (1 + places_.size() / 1024) == 0) random.shuffle(std::span(places_));
+    sum_in_random_order(jacobian, sample, random.below(places_.size()));
+    const std::size_t classes = jacobian.classes();
+    std::vector<double> move(classes);
+    for (std::size_t point = 0; point < curves_[0].grid().size(); ++point) {
+      const auto hits = static_cast<std::size_t>(curves_[0].grid()[point]);
+      const std::size_t windows = std::min(draws, places_.size() / hits);
+      const std::size_t heights = impulse_ ? draws / windows : 1;
+      for (std::size_t window = 0; window < windows; ++window) {
+        const double *begin = sums_.data() + window * hits * classes, *end = begin + hits * classes;
+        for (std::size_t c = 0; c < classes; ++c) move[c] = end[c] - begin[c];
+        for (std::size_t i = 0; i < heights; ++i) {
+          const double part = (static_cast<double>(i) + random.uniform()) / static_cast<double>(heights);
+          const Damages damages = mover_.damage(move, impulse_ ? largest_ * part : -1);
+          for (std::size_t kind = 0; kind < curves_.size(); ++kind)
+            curves_[kind].add(point, damages[kind], 1 / static_cast<double>(windows * heights));
+        }
       }
     }
-  };
-  const std::size_t batch = std::min(samples, static_cast<std::size_t>(most_samples)), whole = samples / batch * batch;
-  run(0, whole, batch);
-  run(whole, samples, samples - whole);
-  return result;
-}
+  }
+  Damages mean(std::size_t) const override {
+    Damages result{};
+    for (std::size_t kind = 0; kind < result.size(); ++kind)
+      for (const double level : levels_) result[kind] += curves_[kind].mean(level) / static_cast<double>(levels_.size());
+    return result;
+  }
 
-double mean_square(Noise noise, double p, double M, double spread, double mean) {
+ private:
+  /// sums_[k]: of k weights of the random order, from the one at `start` on.
+  void sum_in_random_order(const Jacobian& jacobian, std::size_t sample, std::size_t start) {
+    const std::size_t classes = jacobian.classes();
+    sums_.assign((places_.size() + 1) * classes, 0);
+    const std::span<const float> w = weight_.values<float>();
+    for (std::size_t c = 0; c < classes; ++c) {
+      const std::span<const float> row = jacobian.row(sample, c);
+      for (std::size_t k = 0; k < places_.size(); ++k) {
+        const std::size_t i = places_[start + k < places_.size() ? start + k : start + k - places_.size()];
+        sums_[(k + 1) * classes + c] = sums_[k * classes + c] + (impulse_ ? 1.0 : double{w[i]}) * row[i];
+      }
+    }
+  }
+
+  Tensor weight_;
+  bool impulse_;
+  std::span<const double> levels_;
+  std::vector<std::size_t> places_;  // in a random order
+  std::size_t seen_ = 0;             // samples
+  double largest_;
+  Mover mover_;
+  std::vector<HitCurve> curves_;  // by kind of damage
+  std::vector<double> sums_;      // [weights + 1, logits]
+};
+
+std::unique_ptr<Prediction> prediction(const Network& network, const Layer& layer, Noise noise, std::span<const double> levels) {
   switch (noise) {
-    case Noise::zero: return p * (1 - p) * spread + p * p * mean;
-    case Noise::gaussian: return p * p * M * M * spread;
-    case Noise::rounding: return mean;
-    default: return M * M / 3 * (p * (1 - p) * spread + p * p * mean);
+    case Noise::rounding: return std::make_unique<RoundingPrediction>(network, layer, levels);
+    case Noise::gaussian: return std::make_unique<NormalPrediction>(network, layer, levels);
+    default: return std::make_unique<HitPrediction>(network, layer, noise, levels);
   }
 }
 
 }  // namespace
 
-std::vector<double> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
-                                      std::span<const double> levels, Damage damage) {
+std::vector<Damages> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
+                                       std::span<const double> levels, std::uint64_t seed) {
   check_inputs(network, inputs, "linearised damage");
-  if (inputs.shape()[0] == 0) throw Error("linearised damage: no samples");
-  if (damage == Damage::accuracy) throw Error("linearised damage: accuracy has no derivative; choose logits or probabilities");
-  std::vector<LayerNoise> noises;
-  for (const Layer& layer : layers) noises.push_back(layer_noise(network, layer, noise, levels));
-  const Moments found = moments(network, noises, inputs, damage);
-  std::vector<double> scores;
-  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
-    const double M = largest_weight(network.parameters, layers[layer]);
-    double sum = 0;
-    for (std::size_t sample = 0; sample < found.spread[layer].size(); ++sample)
-      for (std::size_t level = 0; level < levels.size(); ++level) {
-        const double mean = found.mean[layer][noise == Noise::rounding ? level : 0][sample];
-        sum += std::sqrt(mean_square(noise, levels[level], M, found.spread[layer][sample], mean));
+  const auto samples = static_cast<std::size_t>(inputs.shape()[0]), classes = static_cast<std::size_t>(network.classes());
+  if (samples == 0) throw Error("linearised damage: no samples");
+  if (classes > most_logits)
+    throw Error("linearised damage: {}: {} logits, each of which takes a sweep; at most {} are supported", network.name, classes,
+                most_logits);
+  std::vector<Damages> all;
+  for (const Layer& layer : layers) {
+    const auto weights = static_cast<std::size_t>(network.parameters[layer.parameter].size());
+    const std::size_t batch = std::min({samples, most_samples, std::max<std::size_t>(1, most_floats / (classes * weights))});
+    const std::uint64_t key = mix(seed, hash(layer.name));
+    const std::unique_ptr<Prediction> predicted = prediction(network, layer, noise, levels);
+    const auto run = [&](std::size_t first, std::size_t last, std::size_t size) {
+      if (first == last) return;
+      Jacobian jacobian(network, layer.parameter, size);
+      for (; first < last; first += size) {
+        jacobian.find(inputs, first);
+        for (std::size_t sample = 0; sample < size; ++sample) predicted->add(jacobian, sample, mix(key, first + sample));
       }
-    scores.push_back(sum / static_cast<double>(levels.size() * found.spread[layer].size()));
+    };
+    const std::size_t whole = samples / batch * batch;
+    run(0, whole, batch);
+    run(whole, samples, samples - whole);
+    all.push_back(predicted->mean(samples));
   }
-  return scores;
+  return all;
 }
 
 }  // namespace safer

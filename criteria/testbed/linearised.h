@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -9,21 +10,21 @@
 
 namespace safer {
 
-/// The damage that noise on the weights of each layer does, predicted to first order by what knows the noise. With J the derivative
-/// of a sample's outputs (logits or probabilities) by the layer's weights W, and noise eps of mean mu and independent entries of
-/// variance nu,
-///     E |J eps|^2 = sum_i nu_i |J_i|^2 + |J mu|^2,
-/// where J_i is the column of weight i:
-///     zero      nu = p (1 - p) w^2,  mu = -p w
-///     gaussian  nu = (p M)^2,        mu = 0
-///     impulse   nu = p (1 - p) a^2,  mu = p a,  averaged over the one height a of a draw, uniform in (0, M]: a^2 is M^2 / 3
-///     rounding  nu = 0,              mu = Q(W) - W,  the very error that it makes, Q(W) being the rounded weights
-/// at level p; M is the layer's largest |weight|. The result is the mean of the root over samples and levels, by layer.
+/// The damage that noise on the weights of each layer does, predicted by what knows the noise, from a network that is linear in
+/// each layer's weights up to its logits: z + J eps, where J is the derivative of a sample's logits by the layer's n weights W, and
+/// eps what the noise adds to them at level p. With J_i the column of weight i and M the layer's largest |weight|,
+///     zero      J eps = -sum of w_i J_i over the weights that are hit, each with probability p
+///     impulse   J eps = a sum of J_i over those, a uniform in (0, M]
+///     gaussian  J eps normal with the covariance (p M)^2 J J'
+///     rounding  J eps = J (Q(W) - W), Q(W) being the rounded weights
+/// A mean distance, unlike a mean square, depends on more than the variance of the noise: where few weights are hit there are many
+/// draws without any damage. So J eps is drawn for each sample by itself, which costs next to nothing: sums over hit weights are
+/// those of neighbours in a random order, 16 or fewer for each number of hits (HitCurve); normal ones are drawn 16 times a level.
 ///
-/// Networks with up to 16 outputs have J computed row by row, one reverse sweep each; for others, 16 sweeps with random signs on
-/// the outputs estimate the squares. Throws Error when inputs do not fit, the damage is that of accuracy, which has no derivative,
-/// or the network has no per-sample gradients.
-std::vector<double> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
-                                      std::span<const double> levels, Damage damage);
+/// The result is the mean over samples, draws and levels, by layer; accuracy is that of the network's own answers. One forward and
+/// one reverse sweep for each logit and layer; memory: 16 MiB for a layer's J, more where that of one sample is larger. Throws
+/// Error when inputs do not fit, there are none, or the network has more than 16 logits or no per-sample gradients.
+std::vector<Damages> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
+                                       std::span<const double> levels, std::uint64_t seed);
 
 }  // namespace safer

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "criteria/testbed/hit_draw.h"
 #include "engine/error.h"
 #include "engine/random.h"
 #include "engine/tape/workspace.h"
@@ -46,54 +47,76 @@ void factorise(std::span<double> c, std::size_t n) {
   }
 }
 
-/// How noise of level 1 moves z: by its mean, and by factor times independent normal numbers; see reparametrised.h for what levels
-/// make of it. One of each for every neuron, or one for all of them.
+/// What a layer reads, and how noise on its weights moves what it gives.
 class Motion {
  public:
   Motion(const Site& site, std::span<const float> weight, std::span<const float> h, std::size_t samples, Noise noise)
-      : places_(site.places),
-        neurons_(static_cast<std::size_t>(site.view.range.size())),
-        own_(noise == Noise::zero),
-        mean_(samples * places_ * kinds()),
-        factor_(samples * kinds() * places_ * places_) {
-    const std::size_t in = h.size() / (samples * places_);
-    std::vector<double> w(in, 1.0);
-    for (std::size_t kind = 0; kind < kinds(); ++kind) {
-      if (own_)
-        for (std::size_t i = 0; i < in; ++i) w[i] = double{weight[element(site, kind, i, in)]};
-      for (std::size_t s = 0; s < samples; ++s) {
-        const std::span<const float> rows = h.subspan(s * places_ * in, places_ * in);
-        const std::span<double> c = factor(s, kind);
-        for (std::size_t a = 0; a < places_; ++a) {
-          for (std::size_t i = 0; i < in; ++i) mean(s, a, kind) += w[i] * double{rows[a * in + i]};
-          for (std::size_t b = 0; b <= a; ++b)
-            for (std::size_t i = 0; i < in; ++i)
-              c[a * places_ + b] += w[i] * w[i] * double{rows[a * in + i]} * double{rows[b * in + i]};
-        }
-        factorise(c, places_);
-      }
+      : site_(site), weight_(weight), noise_(noise), h_(h.begin(), h.end()), in_(h.size() / (samples * site.places)) {
+    if (noise != Noise::gaussian) return;
+    const std::size_t places = site.places;
+    factors_.resize(samples * places * places);
+    for (std::size_t s = 0; s < samples; ++s) {
+      const std::span<double> factor = std::span(factors_).subspan(s * places * places, places * places);
+      for (std::size_t a = 0; a < places; ++a)
+        for (std::size_t b = 0; b <= a; ++b)
+          for (std::size_t i = 0; i < in_; ++i) factor[a * places + b] += double{read(s, a, i)} * double{read(s, b, i)};
+      factorise(factor, places);
     }
   }
 
-  double& mean(std::size_t sample, std::size_t place, std::size_t neuron) {
-    return mean_[(sample * places_ + place) * kinds() + kind(neuron)];
-  }
-  /// [places, places], of which the lower triangle counts.
-  std::span<double> factor(std::size_t sample, std::size_t neuron) {
-    return std::span(factor_).subspan((sample * kinds() + kind(neuron)) * places_ * places_, places_ * places_);
+  /// Moves what the layer gives, z, by a draw of noise for each sample. Returns how likely it is that any is hit: where it is not
+  /// there is no damage.
+  double move(double p, double largest, std::uint64_t key, std::span<float> z) {
+    if (noise_ == Noise::gaussian) return add_normal(p * largest, key, z), 1;
+    const HitDraw draw(neurons() * in_, p);
+    const RandomField heights(key);
+    for (std::size_t s = 0; s < h_.size() / (site_.places * in_); ++s) {
+      const float height = static_cast<float>(largest) * (1 - heights.uniform(0, s));
+      draw(mix(key, s), [&](std::size_t hit) {
+        const std::size_t neuron = hit / in_, input = hit % in_;
+        const float added = noise_ == Noise::impulse ? height : -weight(neuron, input);
+        for (std::size_t place = 0; place < site_.places; ++place) z[given(s, place, neuron)] += added * read(s, place, input);
+      });
+    }
+    return draw.some_hit();
   }
 
  private:
-  std::size_t kinds() const { return own_ ? neurons_ : 1; }
-  std::size_t kind(std::size_t neuron) const { return own_ ? neuron : 0; }
-  static std::size_t element(const Site& site, std::size_t neuron, std::size_t input, std::size_t in) {
-    const std::size_t row = static_cast<std::size_t>(site.view.range.begin) + neuron;
-    return site.view.outer == 1 ? row * in + input : input * static_cast<std::size_t>(site.view.neurons) + row;
+  void add_normal(double sigma, std::uint64_t key, std::span<float> z) {
+    normal_.resize(z.size());
+    RandomField(key).normal(0, 0, normal_);
+    const std::size_t places = site_.places;
+    for (std::size_t s = 0; s < factors_.size() / (places * places); ++s) {
+      const std::span<const double> factor = std::span(factors_).subspan(s * places * places, places * places);
+      for (std::size_t neuron = 0; neuron < neurons(); ++neuron)
+        for (std::size_t a = 0; a < places; ++a) {
+          double moved = 0;
+          for (std::size_t b = 0; b <= a; ++b) moved += factor[a * places + b] * double{normal_[given(s, b, neuron)]};
+          z[given(s, a, neuron)] += static_cast<float>(sigma * moved);
+        }
+    }
   }
 
-  std::size_t places_, neurons_;
-  bool own_;
-  std::vector<double> mean_, factor_;
+  std::size_t neurons() const { return static_cast<std::size_t>(site_.view.range.size()); }
+  float read(std::size_t sample, std::size_t place, std::size_t input) const {
+    return h_[(sample * site_.places + place) * in_ + input];
+  }
+  std::size_t given(std::size_t sample, std::size_t place, std::size_t neuron) const {
+    return (sample * site_.places + place) * static_cast<std::size_t>(site_.view.neurons) + row(neuron);
+  }
+  std::size_t row(std::size_t neuron) const { return static_cast<std::size_t>(site_.view.range.begin) + neuron; }
+  float weight(std::size_t neuron, std::size_t input) const {
+    return weight_[site_.view.outer == 1 ? row(neuron) * in_ + input
+                                         : input * static_cast<std::size_t>(site_.view.neurons) + row(neuron)];
+  }
+
+  Site site_;
+  std::span<const float> weight_;
+  Noise noise_;
+  std::vector<float> h_;  // [samples, places, inputs]
+  std::size_t in_;
+  std::vector<double> factors_;  // [samples, places, places], of which the lower triangle counts
+  std::vector<float> normal_;
 };
 
 /// Runs the network with noise on what one layer gives.
@@ -120,21 +143,24 @@ class NoisyLayer {
 
   Damages run(const Network& network, std::size_t layer, double level, std::uint64_t key) {
     const Site& site = sites_[layer];
-    workspace_->tap(site.given, [&](std::span<float> z) { move(layer, level, key, z); });
+    double some_hit = 1;
+    workspace_->tap(site.given, [&](std::span<float> z) { some_hit = motions_[layer]->move(level, largest_[layer], key, z); });
     workspace_->resume(layer, network.parameters);
     workspace_->tap(site.given, {});
-    return meter_.compare(workspace_->value(network.logits));
+    Damages damages = meter_.compare(workspace_->value(network.logits));
+    for (double& damage : damages) damage *= some_hit;
+    return damages;
   }
 
  private:
   /// Makes the motions of all layers in the run that follows. Only there: later ones disturb what layers read.
   void listen(const Network& network, const Tensor& inputs) {
-    reads_.resize(sites_.size());
+    motions_.resize(sites_.size());
     for (const Site& site : sites_) {
       const auto keep = [this, &network, value = site.read](std::span<const float> h) {
         for (std::size_t i = 0; i < sites_.size(); ++i)
           if (sites_[i].read == value)
-            reads_[i].emplace(sites_[i], network.parameters[sites_[i].layer->parameter].values<float>(), h, samples_, noise_);
+            motions_[i].emplace(sites_[i], network.parameters[sites_[i].layer->parameter].values<float>(), h, samples_, noise_);
       };
       if (network.tape.node(site.read).kind == Node::Kind::op)
         workspace_->tap(site.read, [keep](std::span<float> h) { keep(h); });
@@ -143,38 +169,13 @@ class NoisyLayer {
     }
   }
 
-  void move(std::size_t layer, double p, std::uint64_t key, std::span<float> z) {
-    const Site& site = sites_[layer];
-    Motion& motion = *reads_[layer];
-    const auto width = static_cast<std::size_t>(site.view.neurons), first = static_cast<std::size_t>(site.view.range.begin);
-    const RandomField field(key);
-    normal_.resize(z.size());
-    field.normal(0, 0, normal_);
-    const double spread = std::sqrt(p * (1 - p)), M = largest_[layer];
-    for (std::size_t s = 0; s < samples_; ++s) {
-      const double height = M * (1 - double{field.uniform(1, s)});
-      const double mean = noise_ == Noise::zero ? -p : noise_ == Noise::impulse ? p * height : 0;
-      const double scale = noise_ == Noise::zero ? spread : noise_ == Noise::impulse ? spread * height : p * M;
-      for (std::size_t neuron = 0; neuron < static_cast<std::size_t>(site.view.range.size()); ++neuron) {
-        const std::span<const double> factor = motion.factor(s, neuron);
-        for (std::size_t a = 0; a < site.places; ++a) {
-          double moved = 0;
-          for (std::size_t b = 0; b <= a; ++b)
-            moved += factor[a * site.places + b] * double{normal_[(s * site.places + b) * width + first + neuron]};
-          z[(s * site.places + a) * width + first + neuron] += static_cast<float>(mean * motion.mean(s, a, neuron) + scale * moved);
-        }
-      }
-    }
-  }
-
   std::size_t samples_;
   Noise noise_;
   DamageMeter meter_;
   std::vector<Site> sites_;
   std::vector<double> largest_;
-  std::vector<std::optional<Motion>> reads_;  // by layer
+  std::vector<std::optional<Motion>> motions_;  // by layer
   std::optional<Workspace<float>> workspace_;
-  std::vector<float> normal_;
 };
 
 }  // namespace

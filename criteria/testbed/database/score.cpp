@@ -41,24 +41,26 @@ Predicted replay(const Network& network, const Dataset& calibration, const Recip
   return {found.scores(Damage::logits), found.scores(Damage::probabilities), found.scores(Damage::accuracy)};
 }
 
-Predicted linearise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen&,
+/// By kind of damage what is by layer.
+Predicted by_kind(const std::vector<Damages>& layers) {
+  Predicted predicted;
+  for (const Damages& damages : layers)
+    for (std::size_t kind = 0; kind < damage_count; ++kind) predicted[kind].push_back(damages[kind]);
+  return predicted;
+}
+
+Predicted linearise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
                     const Condition& condition) {
-  const std::vector<Layer> layers = measured_layers(network, recipe.rank_head);
-  const auto predict = [&](Damage damage) {
-    return linearised_damage(network, layers, calibration.inputs, condition.noise, recipe.levels, damage);
-  };
-  return {predict(Damage::logits), predict(Damage::probabilities), {}};
+  const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
+  return by_kind(linearised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs, condition.noise,
+                                   recipe.levels, seed));
 }
 
 Predicted reparametrise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
                         const Condition& condition) {
-  const std::vector<Layer> layers = measured_layers(network, recipe.rank_head);
   const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
-  Predicted predicted;
-  for (const Damages& damages :
-       reparametrised_damage(network, layers, calibration.inputs, condition.noise, recipe.levels, reparametrised_draws, seed))
-    for (std::size_t kind = 0; kind < damage_count; ++kind) predicted[kind].push_back(damages[kind]);
-  return predicted;
+  return by_kind(reparametrised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs, condition.noise,
+                                       recipe.levels, reparametrised_draws, seed));
 }
 
 bool on_weights(const Condition& condition) { return condition.place == Place::weights; }

@@ -38,25 +38,46 @@ double mean_distance(const Network& a, const Network& b, const Tensor& inputs) {
   return sum;
 }
 
-constexpr double levels[] = {0.125, 0.375, 0.625, 0.875};
+/// What the distance is under a noise on one layer, by draws of its own for all samples at once: their mean over four levels.
+double mean_under_noise(const Network& network, const Layer& layer, Noise noise, const Tensor& inputs) {
+  constexpr int draws = 200;
+  double sum = 0;
+  for (const double level : {0.125, 0.375, 0.625, 0.875})
+    for (std::uint64_t draw = 0; draw < draws; ++draw) {
+      Network moved = network;
+      moved.parameters = perturbed(network.parameters, layer, noise, level, draw + 1000);
+      sum += mean_distance(moved, network, inputs) / (4 * draws);
+    }
+  return sum;
+}
+
+// Scores of 1024 samples average over 512 draws of ours, the references over 800: both vary by 2 to 3 %.
+constexpr double of_draws = 0.1;
 
 }  // namespace
 
-TEST_CASE("ablation: the mean distance of the probabilities while a layer shrinks") {
+TEST_CASE("ablation: a layer of one weight loses it at half of the strengths") {
+  const Network network = mlp({1, 1, 2}, true, 3);
+  const std::vector<float> same(4096, network.parameters[0].values<float>()[0] > 0 ? 1.5f : -1.5f);
+  const double whole = mean_distance(test::scaled(network, 0, 0), network, Tensor::of<float>({1, 1}, std::span(same).first(1)));
+  REQUIRE(whole > 0);
+  const auto phi = test::relevance_of(network, Tensor::of<float>({4096, 1}, same), {.criteria = {"ablation"}});
+  CHECK(phi[0][0] == doctest::Approx(whole / 2).epsilon(0.06));  // 2048 draws: 2 % of deviation
+}
+
+TEST_CASE("ablation: the mean distance of the probabilities while a layer loses weights") {
   const Network network = mlp({3, 9, 6, 4}, true, 3);
-  const Tensor inputs = random_tensor({50, 3}, 4);
+  const Tensor inputs = random_tensor({1024, 3}, 4), some = random_tensor({64, 3}, 7);
   const auto phi = test::relevance_of(network, inputs, {.criteria = {"ablation"}});
+  const std::vector<Layer> layers = network.tape.layers();
   REQUIRE(phi.size() == 3);
   for (std::size_t layer = 0; layer < phi.size(); ++layer) {
-    double expected = 0;
-    for (const double level : levels)
-      expected += mean_distance(test::scaled(network, static_cast<int>(2 * layer), static_cast<float>(level)), network, inputs) / 4;
     REQUIRE(phi[layer].size() == 1);
-    CHECK(phi[layer][0] == doctest::Approx(expected).epsilon(1e-5));
+    CHECK(phi[layer][0] == doctest::Approx(mean_under_noise(network, layers[layer], Noise::zero, some)).epsilon(of_draws));
   }
 }
 
-TEST_CASE("ablation: the parts of a weight shrink one at a time") {
+TEST_CASE("ablation: the parts of a weight are lost one at a time") {
   Network network{.name = "parts", .tape = {}, .parameters = {}};
   const Var x = network.tape.input("x", Shape{3});
   network.input = x.id();
@@ -64,44 +85,29 @@ TEST_CASE("ablation: the parts of a weight shrink one at a time") {
   const Var second = network.tape.parameter({.name = "layers.1.weight", .shape = {4, 6}});
   network.logits = linear(relu(linear(x, first)), second).id();
   test::fill_randomly(network, 4);
-  const Tensor inputs = random_tensor({40, 3}, 5);
+  const Tensor inputs = random_tensor({1024, 3}, 5), some = random_tensor({64, 3}, 7);
   std::int64_t done = 0, total = 0;
   const RankOptions options{
       .criteria = {"ablation"}, .resamples = 0, .progress = [&](std::int64_t now, std::int64_t of) { done = now, total = of; }};
   const RankReport report = rank_layers(network, inputs, options).reports[0];
   CHECK(done == total);
-  CHECK(total == 40 * (1 + 3 * 8));  // three layers, although two weights
+  CHECK(total == 1024 * (1 + 3 * 8));  // three layers, although two weights
   REQUIRE(report.layers.size() == 3);
-  for (std::size_t part = 0; part < 2; ++part) {
-    double expected = 0;
-    for (const double level : levels) {
-      Network moved = network;
-      const std::span<float> w = moved.parameters.mutable_values<float>(0);
-      for (std::size_t i = part == 0 ? 0 : 6; i < (part == 0 ? 6u : 18u); ++i) w[i] *= static_cast<float>(level);
-      expected += mean_distance(moved, network, inputs) / 4;
-    }
-    CHECK(report.layers[part].score == doctest::Approx(expected).epsilon(1e-5));
-  }
+  const std::vector<Layer> layers = network.tape.layers();
+  for (std::size_t layer = 0; layer < 3; ++layer)
+    CHECK(report.layers[layer].score ==
+          doctest::Approx(mean_under_noise(network, layers[layer], Noise::zero, some)).epsilon(of_draws));
 }
 
 TEST_CASE("perturbation: the geometric mean of ablation, twice, and of the distance under noise") {
   const Network network = mlp({3, 9, 6, 4}, true, 3);
-  const Tensor inputs = random_tensor({256, 3}, 4);
+  const Tensor inputs = random_tensor({1024, 3}, 4), some = random_tensor({64, 3}, 7);
   const auto both = test::relevance_of(network, inputs, {.criteria = {"perturbation"}}),
-             shrunk = test::relevance_of(network, inputs, {.criteria = {"ablation"}});
+             lost = test::relevance_of(network, inputs, {.criteria = {"ablation"}});
   const std::vector<Layer> layers = network.tape.layers();
-  const Tensor some = random_tensor({32, 3}, 7);
   for (std::size_t layer = 0; layer < both.size(); ++layer) {
-    const double noisy = std::pow(both[layer][0], 3) / (shrunk[layer][0] * shrunk[layer][0]);
-    double expected = 0;
-    constexpr int draws = 60;
-    for (const double level : levels)
-      for (std::uint64_t draw = 0; draw < draws; ++draw) {
-        Network moved = network;
-        moved.parameters = perturbed(network.parameters, layers[layer], Noise::gaussian, level, draw + 1000);
-        expected += mean_distance(moved, network, some) / (4 * draws);
-      }
-    CHECK(noisy == doctest::Approx(expected).epsilon(0.2));  // 64 draws of ours, whose mean varies by 5 %
+    const double noisy = std::pow(both[layer][0], 3) / (lost[layer][0] * lost[layer][0]);
+    CHECK(noisy == doctest::Approx(mean_under_noise(network, layers[layer], Noise::gaussian, some)).epsilon(of_draws));
   }
 }
 
