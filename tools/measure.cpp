@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -113,18 +114,22 @@ int measure(std::span<const char* const> args, std::ostream& out, std::ostream& 
   const Network network = load_network(given, common, log);
   const Dataset test = load_dataset(given, network, Split::test);
   check_inputs(network, test.inputs, test.name);
+  std::optional<Dataset> calibration;
+  if (names != none) {
+    calibration = load_dataset(given, network, Split::calibration, {samples, report.options.seed});
+    ranking.labels = calibration->labels;
+    count_passes(network, ranking);  // says now what would be wrong with it after a long measurement
+  }
   report.model = network.name, report.data = given.text("data");
   {
     Progress progress(log, common.progress, "measuring");
     report.options.progress = [&](std::int64_t done, std::int64_t total) { progress(done, total); };
     report.measurement = safer::measure(network, test, report.options);
   }
-  if (names != none) {
-    const Dataset calibration = load_dataset(given, network, Split::calibration, {samples, report.options.seed});
-    ranking.labels = calibration.labels;
+  if (calibration) {
     Progress progress(log, common.progress, "ranking");
     ranking.progress = [&](std::int64_t done, std::int64_t total) { progress(done, total); };
-    for (const RankReport& one : rank_layers(network, calibration.inputs, ranking).reports)
+    for (const RankReport& one : rank_layers(network, calibration->inputs, ranking).reports)
       report.comparisons.push_back(compare(one, report.measurement, report.options.ranked_by));
   }
   if (common.format == Format::json)
