@@ -80,6 +80,7 @@ const Value& NodeImport::value(std::size_t i) const {
 
 Var NodeImport::rows(std::size_t i, Role role) const {
   const Value& input = value(i);
+  if (input.quantized) throw Error("input {} is quantized; only DequantizeLinear, or Clip before it, can read it", i);
   if (!input.known) return input.var;
   const bool learned = !input.known->name.empty() && input.known->value.size() > 1;
   return learned ? parameter(i, role) : weights_.constant(input.known);

@@ -16,7 +16,7 @@ namespace {
 /// The value on the tape that a name stands for; std::nullopt for what is known or not there.
 std::optional<Value> on_tape(const Pattern& pattern, const std::string& name) {
   const Value* value = pattern.graph().value(name);
-  if (!value || !value->var || value->known) return std::nullopt;
+  if (!value || !value->var || value->known || value->quantized) return std::nullopt;
   return *value;
 }
 
@@ -50,22 +50,57 @@ const std::string* twice_normal_cdf(const Pattern& pattern, const std::string& n
   return x ? x : pattern.with_number(erf->inputs[0], "Mul", 1 / std::numbers::sqrt2);
 }
 
-/// x (1 + erf(x / sqrt(2))) / 2, the factors in any order.
+/// Whether `name` is x x x.
+bool is_cube(const Pattern& pattern, const std::string& name, const std::string& x) {
+  if (const std::string* base = pattern.with_number(name, "Pow", 3)) return *base == x;
+  const Node* product = pattern.made_by(name, "Mul");
+  const auto is_x = [&](const std::string& input) { return input == x; };
+  const std::string* square = pattern.other(product, is_x);
+  if (!square) return false;
+  if (const std::string* base = pattern.with_number(*square, "Pow", 2)) return *base == x;
+  const Node* inner = pattern.made_by(*square, "Mul");
+  const std::string* last = pattern.other(inner, is_x);
+  return last && *last == x;
+}
+
+/// x of 1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)).
+const std::string* twice_tanh_cdf(const Pattern& pattern, const std::string& name) {
+  const std::string* sum = pattern.with_number(name, "Add", 1);
+  const Node* tanh = sum ? pattern.made_by(*sum, "Tanh") : nullptr;
+  const std::string* scaled =
+      tanh ? pattern.with_number(tanh->inputs[0], "Mul", std::numbers::sqrt2 * std::numbers::inv_sqrtpi) : nullptr;
+  const Node* inner = scaled ? pattern.made_by(*scaled, "Add") : nullptr;
+  if (!inner || inner->inputs.size() != 2) return nullptr;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::string* cube = pattern.with_number(inner->inputs[1 - i], "Mul", 0.044715);
+    if (cube && is_cube(pattern, *cube, inner->inputs[i])) return &inner->inputs[i];
+  }
+  return nullptr;
+}
+
+/// x (1 + erf(x / sqrt(2))) / 2 or its approximation, the factors in any order.
 std::optional<Value> gelu_of(const Pattern& pattern, const Node& node) {
   const std::vector<std::string> parts = factors(pattern, node);
   if (parts.size() != 3 || std::ranges::none_of(parts, [&](const std::string& part) { return pattern.is_number(part, 0.5); }))
     return std::nullopt;
-  for (const std::string& part : parts)
-    if (const std::string* x = twice_normal_cdf(pattern, part); x && std::ranges::find(parts, *x) != parts.end())
+  const auto is_factor = [&](const std::string* x) { return x && std::ranges::find(parts, *x) != parts.end(); };
+  for (const std::string& part : parts) {
+    if (const std::string* x = twice_normal_cdf(pattern, part); is_factor(x))
       return applied(pattern, x, [](Var v) { return gelu(v); });
+    if (const std::string* x = twice_tanh_cdf(pattern, part); is_factor(x))
+      return applied(pattern, x, [](Var v) { return gelu(v, Gelu::tanh); });
+  }
   return std::nullopt;
 }
 
-/// x sigmoid(x), or x hard_sigmoid(x).
+/// x sigmoid(x), x hard_sigmoid(x) or x tanh(softplus(x)).
 std::optional<Value> gated(const Pattern& pattern, const Node& node) {
   for (std::size_t i = 0; i < 2; ++i) {
     const std::string& x = node.inputs[i];
     const Node* gate = pattern.graph().producer(node.inputs[1 - i]);
+    const Node* tanh = pattern.made_by(node.inputs[1 - i], "Tanh");
+    const Node* softplus = tanh ? pattern.made_by(tanh->inputs[0], "Softplus") : nullptr;
+    if (softplus && softplus->inputs[0] == x) return applied(pattern, &x, [](Var v) { return mish(v); });
     if (!gate || !gate->domain.empty() || gate->inputs.empty() || gate->inputs[0] != x) continue;
     if (gate->op == "Sigmoid") return applied(pattern, &x, [](Var v) { return silu(v); });
     const Attributes a(*gate);
@@ -93,6 +128,17 @@ std::optional<Value> hard_of_clip(const Pattern& pattern, const Node& node) {
   if (!product || product->inputs.size() != 2) return std::nullopt;
   for (std::size_t i = 0; i < 2; ++i)
     if (const std::string* x = shifted_relu6(pattern, product->inputs[i]); x && *x == product->inputs[1 - i])
+      return applied(pattern, x, [](Var v) { return hard_swish(v); });
+  return std::nullopt;
+}
+
+/// x clip(x + 3, 0, 6) times 1/6, the factors in any order, as Keras has it.
+std::optional<Value> hard_of_factors(const Pattern& pattern, const Node& node) {
+  const std::vector<std::string> parts = factors(pattern, node);
+  if (parts.size() != 3 || std::ranges::none_of(parts, [&](const std::string& part) { return pattern.is_number(part, 1.0 / 6); }))
+    return std::nullopt;
+  for (const std::string& part : parts)
+    if (const std::string* x = shifted_relu6(pattern, part); x && std::ranges::find(parts, *x) != parts.end())
       return applied(pattern, x, [](Var v) { return hard_swish(v); });
   return std::nullopt;
 }
@@ -261,6 +307,7 @@ std::optional<Value> recognise(const GraphView& graph, const Node& node, const N
   if (node.op != "Mul") return std::nullopt;
   if (const auto activation = gated(pattern, node)) return activation;
   if (const auto activation = gelu_of(pattern, node)) return activation;
+  if (const auto activation = hard_of_factors(pattern, node)) return activation;
   return scaled_norm(pattern, node, import);
 }
 

@@ -260,7 +260,7 @@ std::vector<Value> cast(const NodeImport& node) {
   const ElementType to{static_cast<std::int32_t>(node.attributes().integer("to"))};
   const DType type = stored_type(to, "attribute 'to'");
   if (type != DType::f32 && type != DType::f64) throw Error("what the network computes becomes {}, expected float", name(to));
-  return {node.value(0)};
+  return {on_tape(node)};
 }
 
 constexpr Operator rows[] = {
