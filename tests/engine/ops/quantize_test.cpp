@@ -61,9 +61,11 @@ TEST_CASE("quantize: what is not finite") {
 }
 
 TEST_CASE("quantize: errors and listings") {
-  Tape tape;
-  const Var x = tape.input("x", {3, 4});
-  const auto listed = [&](QuantizationGrid grid) { return tape.node(fake_quantize(x, std::move(grid)).id()).op->attributes(); };
+  const auto listed = [](QuantizationGrid grid) {
+    Tape tape;
+    const Var x = tape.input("x", {3, 4});
+    return tape.node(fake_quantize(x, std::move(grid)).id()).op->attributes();
+  };
   CHECK(listed({.scale = {0.5}, .zero_point = {3}, .least = 0, .most = 255}) == "scale 0.5, zero point 3, 0 .. 255");
   CHECK(listed({.scale = {1, 2, 3}, .zero_point = {0, 0, 0}}) == "3 scales along axis 1, -128 .. 127");
   CHECK_THROWS_WITH_AS(listed({.scale = {}, .zero_point = {}}),
