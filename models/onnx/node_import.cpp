@@ -120,6 +120,11 @@ std::vector<std::int64_t> NodeImport::integers(std::size_t i, std::string_view a
   return integers_of(*value(i).known, attribute);
 }
 
+void NodeImport::spend(std::int64_t elements) const {
+  if (elements > budget_) throw Error("it needs a table of {} numbers, far more than the file holds", elements);
+  budget_ -= elements;
+}
+
 std::string NodeImport::path() const {
   const std::string& whole = node_.name.empty() && !node_.outputs.empty() ? node_.outputs[0] : node_.name;
   if (!whole.starts_with('/')) return whole;

@@ -359,6 +359,23 @@ TEST_CASE("onnx: one message names all nodes that cannot be imported") {
       Error);
 }
 
+TEST_CASE("onnx: tables that would be far larger than the file are refused") {
+  const onnx::Attribute edge{.name = "mode", .text = "edge"};
+  const auto refuse = [](std::vector<onnx::Node> nodes, std::map<std::string, Tensor> constants, const std::string& message) {
+    CHECK_THROWS_WITH_AS(imported(model({-1, 4}, std::move(nodes), std::move(constants))), message.c_str(), Error);
+  };
+  refuse(
+      {node("Pad", {"x", "pads"}, "y", {edge})}, {{"pads", integers({0, 0, 0, 1 << 30})}},
+      "net.onnx: 1 node cannot be imported: node \"make y\" (Pad): it needs a table of 1073741828 numbers, far more than the file "
+      "holds");
+  std::vector<onnx::Node> many;  // each a hundred thousand longer than the one before
+  for (int i = 0; i < 9; ++i)
+    many.push_back(node("Pad", {i == 0 ? "x" : fmt::format("h{}", i), "pads"}, i == 8 ? "y" : fmt::format("h{}", i + 1), {edge}));
+  refuse(many, {{"pads", integers({0, 50000, 0, 50000})}},
+         "net.onnx: 1 node cannot be imported: node \"make y\" (Pad): it needs a table of 900004 numbers, far more than the file "
+         "holds");
+}
+
 TEST_CASE("onnx: errors") {
   const auto refuse = [](const onnx::Model& wrong, const std::string& message) {
     CHECK_THROWS_WITH_AS(imported(wrong), message.c_str(), Error);
