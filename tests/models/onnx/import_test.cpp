@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "models/batch_norm_folding.h"
 #include "models/evaluation.h"
+#include "models/formats/file.h"
 #include "models/formats/safetensors.h"
 #include "tests/models/onnx/graph_builder.h"
 
@@ -374,6 +375,22 @@ TEST_CASE("onnx: tables that would be far larger than the file are refused") {
   refuse(many, {{"pads", integers({0, 50000, 0, 50000})}},
          "net.onnx: 1 node cannot be imported: node \"make y\" (Pad): it needs a table of 900004 numbers, far more than the file "
          "holds");
+}
+
+TEST_CASE("onnx: what fuzzing found is imported, or refused in one line") {
+  int files = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(SAFER_SOURCE_DIR) / "tests/fuzz/corpus/onnx")) {
+    INFO(entry.path().filename().string());
+    try {
+      onnx::import_network(onnx::parse_model(read_file(entry.path()), "x", "."), "x");
+    } catch (const Error& error) {
+      const std::string_view message = error.what();
+      CHECK_MESSAGE((message.starts_with("x: ") && message.find('\n') == message.npos), message);
+    }
+    ++files;
+  }
+  CHECK(files > 100);
 }
 
 TEST_CASE("onnx: errors") {
