@@ -16,13 +16,33 @@
 namespace safer::kernels {
 
 /// y = f(x); `alpha` is the slope of leaky_relu below 0 and unused elsewhere.
-enum class Unary { relu, relu6, leaky_relu, gelu, gelu_tanh, silu, hard_swish, sigmoid, tanh, exp, erf, square, sqrt };
-constexpr int unary_count = 13;
-constexpr std::string_view unary_names[unary_count] = {"relu",    "relu6", "leaky_relu", "gelu", "gelu_tanh", "silu", "hard_swish",
-                                                       "sigmoid", "tanh",  "exp",        "erf",  "square",    "sqrt"};
+enum class Unary {
+  relu,
+  relu6,
+  leaky_relu,
+  gelu,
+  gelu_tanh,
+  silu,
+  hard_swish,
+  mish,
+  softplus,
+  sigmoid,
+  tanh,
+  exp,
+  log,
+  erf,
+  square,
+  sqrt
+};
+constexpr int unary_count = 16;
+constexpr std::string_view unary_names[unary_count] = {"relu",       "relu6", "leaky_relu", "gelu",    "gelu_tanh", "silu",
+                                                       "hard_swish", "mish",  "softplus",   "sigmoid", "tanh",      "exp",
+                                                       "log",        "erf",   "square",     "sqrt"};
 /// What the gradient of each function reads: its argument x or its value y = f(x); the other pointer may be nullptr.
-constexpr bool reads_x[unary_count] = {false, false, true, true, true, true, true, false, false, false, true, true, false};
-constexpr bool reads_y[unary_count] = {true, true, false, false, false, false, false, true, true, true, false, false, true};
+constexpr bool reads_x[unary_count] = {false, false, true,  true,  true, true, true, true,
+                                       true,  false, false, false, true, true, true, false};
+constexpr bool reads_y[unary_count] = {true,  true, false, false, false, false, false, false,
+                                       false, true, true,  true,  false, false, false, true};
 
 enum class Binary { add, sub, mul, div };
 constexpr int binary_count = 4;
@@ -124,6 +144,13 @@ struct AttentionGradient {
   bool accumulate_q = false, accumulate_k = false, accumulate_v = false;
 };
 
+/// The points low, low + 1, ... high times `step` that fake_quantize leaves of the reals; low and high are whole numbers of at most
+/// 2^22.
+template <class T>
+struct Grid {
+  T step = 1, low = 0, high = 0;
+};
+
 /// One step of Adam (Kingma & Ba 2015, algorithm 1) with the bias corrections folded into two factors:
 /// m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w -= rate * m / (sqrt(v) * root + epsilon)
 template <class T>
@@ -171,6 +198,8 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
 ///   slope
 ///                        are what batch_norm_sums gave for statistics of this x; nullptr for given ones, then as if 0
 ///   axpy           y (+)= alpha x
+///   fake_quantize  y = the nearest point of the grid; in the middle between two, the one whose number is even. NaN stays NaN
+///   fake_quantize_gradient  dx (+)= dy where x / step rounds to a number from low to high, else 0
 ///   sum, dot       of n elements, summed in a fixed order
 ///   reduce_sum     y[outer, inner] (+)= alpha * sum over n of x
 ///   reduce_max     y[outer, inner] = max over n of x (n > 0); NaN if there is one
@@ -201,6 +230,8 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
   X(batch_norm_gradient, void(const Images& images, T* dx, const T* dy, const T* x, const T* sum, const T* slope,         \
                               const BatchNorm<T>& norm, bool accumulate))                                                 \
   X(axpy, void(T * y, T alpha, const T* x, std::int64_t n, bool accumulate))                                              \
+  X(fake_quantize, void(T * y, const T* x, std::int64_t n, const Grid<T>& grid))                                          \
+  X(fake_quantize_gradient, void(T * dx, const T* dy, const T* x, std::int64_t n, const Grid<T>& grid, bool accumulate))  \
   X(sum, T(const T* x, std::int64_t n))                                                                                   \
   X(dot, T(const T* a, const T* b, std::int64_t n))                                                                       \
   X(reduce_sum, void(T * y, const T* x, Axes axes, T alpha, bool accumulate))                                             \

@@ -26,7 +26,9 @@ class UnaryElementwise final : public OpOf<UnaryElementwise<f>> {
   bool in_place(int) const override { return true; }
   bool gradient_in_place(int) const override { return true; }
   std::optional<Activation> as_activation() const override { return Activation{f, alpha_}; }
-  bool is_activation() const override { return f != Unary::exp && f != Unary::erf && f != Unary::square && f != Unary::sqrt; }
+  bool is_activation() const override {
+    return f != Unary::exp && f != Unary::log && f != Unary::erf && f != Unary::square && f != Unary::sqrt;
+  }
 
   template <class T>
   void compute(const Run<T>& run) const {
@@ -105,9 +107,12 @@ Var leaky_relu(Var x, double slope) { return elementwise<Unary::leaky_relu>(x, s
 Var gelu(Var x, Gelu form) { return form == Gelu::erf ? elementwise<Unary::gelu>(x) : elementwise<Unary::gelu_tanh>(x); }
 Var silu(Var x) { return elementwise<Unary::silu>(x); }
 Var hard_swish(Var x) { return elementwise<Unary::hard_swish>(x); }
+Var mish(Var x) { return elementwise<Unary::mish>(x); }
+Var softplus(Var x) { return elementwise<Unary::softplus>(x); }
 Var sigmoid(Var x) { return elementwise<Unary::sigmoid>(x); }
 Var tanh(Var x) { return elementwise<Unary::tanh>(x); }
 Var exp(Var x) { return elementwise<Unary::exp>(x); }
+Var log(Var x) { return elementwise<Unary::log>(x); }
 Var erf(Var x) { return elementwise<Unary::erf>(x); }
 Var square(Var x) { return elementwise<Unary::square>(x); }
 Var sqrt(Var x) { return elementwise<Unary::sqrt>(x); }

@@ -18,10 +18,16 @@ Var gelu(Var x, Gelu form = Gelu::erf);
 Var silu(Var x);
 /// x relu6(x + 3) / 6 (Howard et al. 2019)
 Var hard_swish(Var x);
+/// x tanh(softplus(x)) (Misra 2019)
+Var mish(Var x);
+/// log(1 + exp(x))
+Var softplus(Var x);
 /// 1 / (1 + exp(-x))
 Var sigmoid(Var x);
 Var tanh(Var x);
 Var exp(Var x);
+/// The natural logarithm; -infinity at 0, NaN below.
+Var log(Var x);
 Var erf(Var x);
 /// x * x
 Var square(Var x);

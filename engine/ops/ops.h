@@ -9,6 +9,7 @@
 #include "engine/ops/matmul.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/pool.h"
+#include "engine/ops/quantize.h"
 #include "engine/ops/random_ops.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/resize.h"

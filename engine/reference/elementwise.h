@@ -10,6 +10,8 @@
 namespace safer::kernels::reference {
 
 inline T sigmoid(T x) { return 1 / (1 + std::exp(-x)); }
+/// log(1 + exp(x)), with an exp that cannot overflow.
+inline T softplus(T x) { return (x > 0 ? x : T(0)) + std::log1p(std::exp(-std::abs(x))); }
 inline T relu6(T x) { return x <= 0 ? 0 : x >= 6 ? 6 : x; }
 inline T normal_cdf(T x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
 inline T normal_pdf(T x) { return std::exp(-0.5 * x * x) * 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi; }
@@ -28,9 +30,12 @@ inline T value(Unary f, T x, T alpha) {
     case Unary::gelu_tanh: return 0.5 * x * (1 + std::tanh(gelu_argument(x)));
     case Unary::silu: return x * sigmoid(x);
     case Unary::hard_swish: return x * relu6(x + 3) / 6;
+    case Unary::mish: return x * std::tanh(softplus(x));
+    case Unary::softplus: return softplus(x);
     case Unary::sigmoid: return sigmoid(x);
     case Unary::tanh: return std::tanh(x);
     case Unary::exp: return std::exp(x);
+    case Unary::log: return std::log(x);
     case Unary::erf: return std::erf(x);
     case Unary::square: return x * x;
     case Unary::sqrt: return std::sqrt(x);
@@ -44,6 +49,12 @@ inline T gelu_tanh_slope(T x) {
   return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * gelu_argument_slope(x);
 }
 
+inline T mish_slope(T x) {
+  x = std::clamp(x, -1000.0, 1000.0);  // far beyond where the slope is 0 or 1; an infinite x would be multiplied by 0
+  const T t = std::tanh(softplus(x));
+  return t + x * (1 - t * t) * sigmoid(x);
+}
+
 /// f'(x), from whichever of x and y = f(x) the kernel reads (see reads_x, reads_y). Where f has a kink: 0 for relu, relu6 and the
 /// left one of hard_swish, 1 for the right one, alpha for leaky_relu.
 inline T slope(Unary f, T x, T y, T alpha) {
@@ -55,9 +66,12 @@ inline T slope(Unary f, T x, T y, T alpha) {
     case Unary::gelu_tanh: return gelu_tanh_slope(x);
     case Unary::silu: return sigmoid(x) * (1 + x * (1 - sigmoid(x)));
     case Unary::hard_swish: return x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 0.5;
+    case Unary::mish: return mish_slope(x);
+    case Unary::softplus: return sigmoid(x);
     case Unary::sigmoid: return y * (1 - y);
     case Unary::tanh: return 1 - y * y;
     case Unary::exp: return y;
+    case Unary::log: return 1 / x;
     case Unary::erf: return 2 * std::numbers::inv_sqrtpi * std::exp(-x * x);
     case Unary::square: return 2 * x;
     case Unary::sqrt: return 0.5 / y;
@@ -94,6 +108,17 @@ void unary_gradient(T* dx, const T* dy, const T* x, const T* y, std::int64_t n, 
   for (std::int64_t i = 0; i < n; ++i) {
     const T xi = reads_x[int(f)] ? x[i] : 0, yi = reads_y[int(f)] ? y[i] : 0;
     put(dx[i], dy[i] * slope(f, xi, yi, alpha), accumulate);
+  }
+}
+
+inline void fake_quantize(T* y, const T* x, std::int64_t n, const Grid<T>& grid) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = std::clamp(std::nearbyint(x[i] / grid.step), grid.low, grid.high) * grid.step;
+}
+
+inline void fake_quantize_gradient(T* dx, const T* dy, const T* x, std::int64_t n, const Grid<T>& grid, bool accumulate) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T number = std::nearbyint(x[i] / grid.step);
+    put(dx[i], number >= grid.low && number <= grid.high ? dy[i] : 0, accumulate);
   }
 }
 

@@ -24,14 +24,14 @@ Tensor FoldNode::allocate(DType type, const Shape& shape) const {
 }
 
 Fold find_fold(std::string_view op) {
-  for (const auto rows : {layout_folds(), arithmetic_folds(), elementwise_folds()})
+  for (const auto rows : {layout_folds(), arithmetic_folds(), elementwise_folds(), quantize_folds()})
     if (const auto found = std::ranges::find(rows, op, &FoldRow::op); found != rows.end()) return found->fold;
   return nullptr;
 }
 
 std::vector<std::string_view> folded_operators() {
   std::vector<std::string_view> all;
-  for (const auto rows : {layout_folds(), arithmetic_folds(), elementwise_folds()})
+  for (const auto rows : {layout_folds(), arithmetic_folds(), elementwise_folds(), quantize_folds()})
     for (const FoldRow& row : rows) all.push_back(row.op);
   return all;
 }

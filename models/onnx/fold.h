@@ -41,6 +41,7 @@ struct FoldRow {
 std::span<const FoldRow> layout_folds();       // fold_layout.cpp: elements are moved
 std::span<const FoldRow> arithmetic_folds();   // fold_arithmetic.cpp: sums, products and comparisons of several
 std::span<const FoldRow> elementwise_folds();  // fold_elementwise.cpp: functions of single elements
+std::span<const FoldRow> quantize_folds();     // fold_quantize.cpp: floats and the whole numbers that stand for them
 
 /// The elements of x that the view names.
 Tensor take(const FoldNode& node, const Tensor& x, const StridedView& view);

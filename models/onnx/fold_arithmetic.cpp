@@ -61,33 +61,9 @@ std::vector<Known> reduce(const FoldNode& node) {
   })};
 }
 
-/// (x - zero) * scale, for each place along an axis where scale is a vector. The result keeps the name of the weight.
-std::vector<Known> dequantize(const FoldNode& node) {
-  const Known& x = node.in(0);
-  const Tensor& scale = tensor_of(node.in(1), "the scale");
-  const Shape& shape = x.value.shape();
-  if (node.attributes().integer("block_size", 0) != 0) throw Error("scales by blocks are not supported, expected one an axis");
-  const auto along_axis = [&](const Known& factor) {
-    const Shape& own = factor.value.shape();
-    if (factor.value.size() == 1) return Known{factor.value.reshaped({})};
-    const int axis = shape.axis(node.attributes().integer("axis", 1), "axis");
-    if (own.rank() != 1 || own[0] != shape[axis])
-      throw Error("scale or zero point is {}, expected one for each of axis {} of {}", own, axis, shape);
-    Shape spread{own[0]};
-    for (int after = axis + 1; after < shape.rank(); ++after) spread.push_back(1);
-    return Known{factor.value.reshaped(spread)};
-  };
-  Known y{tensor_of(x, "the input").to(DType::f64)};
-  if (node.has(2)) y = combine(node, y, along_axis(node.in(2)), DType::f64, Sub());
-  y = combine(node, y, along_axis({scale}), DType::f32, Mul());
-  y.name = x.name;
-  return {y};
-}
-
 constexpr FoldRow rows[] = {
     {"Add", binary<Add>},
     {"And", binary<Fixed<std::logical_and<>>>},
-    {"DequantizeLinear", dequantize},
     {"Div", binary<Div>},
     {"Equal", comparison<Equal>},
     {"Greater", comparison<Fixed<std::greater<>>>},

@@ -116,7 +116,7 @@ std::vector<Value> GraphImport::outputs_of(const Node& node) {
   }
   std::vector<bool> wanted;
   for (const std::string& output : node.outputs) wanted.push_back(read_.contains(output));
-  const NodeImport import(node, std::move(inputs), std::move(wanted), opset_, baked_, weights_, tape_);
+  const NodeImport import(node, std::move(inputs), std::move(wanted), opset_, baked_, weights_, tape_, budget_);
   if (const auto whole = recognise(*this, node, import)) return {*whole};
   return row->import(import);
 }

@@ -47,7 +47,7 @@ class GraphImport : public GraphView {
   std::set<std::string> failed_;       // values that could not be recorded
   std::vector<std::string> problems_;  // what is wrong with nodes
   std::int64_t opset_ = 0;
-  std::int64_t budget_ = 0;  // elements that folded results may still have
+  std::int64_t budget_ = 0;  // elements that folded results, and tables made for nodes, may still have
   bool baked_ = false;
 };
 

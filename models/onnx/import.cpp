@@ -10,6 +10,7 @@
 #include "engine/ops/shape_ops.h"
 #include "models/formats/file.h"
 #include "models/onnx/graph_import.h"
+#include "models/onnx/image_input.h"
 #include "models/onnx/live.h"
 
 namespace safer {
@@ -73,6 +74,7 @@ std::string logits_of(const GraphImport& graph, std::string output) {
 /// [N, classes], where the file may keep axes of size 1 behind.
 Var as_logits(const Value& output, std::string_view file) {
   if (!output.var || !output.var.type().batched()) throw Error("{}: the output does not depend on the input", file);
+  if (output.quantized) throw Error("{}: the output is quantized, expected floats", file);
   const ValueType& type = output.var.type();
   const Shape shape = type.shape;
   const bool fits = output.merged == 1 && type.batch_axis == 0 && shape.rank() >= 2 && shape[0] == 1 && shape.size() == shape[1];
@@ -88,9 +90,7 @@ Network import_network(const Model& model, std::string_view file) {
   Network network{.name = std::string(file)};
   const Shape sample = sample_of(input, file);
   GraphImport graph(model, file, network.tape);
-  const Var x = network.tape.input(input.name, sample);
-  network.input = x.id();
-  graph.bind(input.name, {nullptr, x});
+  network.input = bind_input(model.graph, input, sample, network.tape, graph).id();
   if (input.shape->front().size == 1) graph.assume_baked_batch();
   const std::string output = model.graph.outputs[0].name;
   graph.record(output);

@@ -80,6 +80,7 @@ const Value& NodeImport::value(std::size_t i) const {
 
 Var NodeImport::rows(std::size_t i, Role role) const {
   const Value& input = value(i);
+  if (input.quantized) throw Error("input {} is quantized; only DequantizeLinear, or Clip before it, can read it", i);
   if (!input.known) return input.var;
   const bool learned = !input.known->name.empty() && input.known->value.size() > 1;
   return learned ? parameter(i, role) : weights_.constant(input.known);
@@ -117,6 +118,11 @@ std::vector<std::int64_t> NodeImport::integers(std::size_t i, std::string_view a
   if (!has(i)) return attributes().integers(attribute);
   if (!value(i).known) throw Error("{} is computed by the network, expected a constant", attribute);
   return integers_of(*value(i).known, attribute);
+}
+
+void NodeImport::spend(std::int64_t elements) const {
+  if (elements > budget_) throw Error("it needs a table of {} numbers, far more than the file holds", elements);
+  budget_ -= elements;
 }
 
 std::string NodeImport::path() const {

@@ -37,16 +37,17 @@ class ImportedWeights {
 /// A node that is being recorded on the tape: what the operators' functions see.
 class NodeImport {
  public:
-  /// `wanted`: by output, whether somebody reads it.
+  /// `wanted`: by output, whether somebody reads it; `budget`: elements that constants made for nodes may still have.
   NodeImport(const Node& node, std::vector<Value> inputs, std::vector<bool> wanted, std::int64_t opset, bool batch_is_baked,
-             ImportedWeights& weights, Tape& tape)
+             ImportedWeights& weights, Tape& tape, std::int64_t& budget)
       : node_(node),
         inputs_(std::move(inputs)),
         wanted_(std::move(wanted)),
         opset_(opset),
         baked_(batch_is_baked),
         weights_(weights),
-        tape_(tape) {}
+        tape_(tape),
+        budget_(budget) {}
 
   Attributes attributes() const { return Attributes(node_); }
   std::int64_t opset() const { return opset_; }
@@ -79,6 +80,10 @@ class NodeImport {
   /// Integers that newer opsets give as input i and older ones as an attribute; empty when neither is there.
   std::vector<std::int64_t> integers(std::size_t i, std::string_view attribute) const;
 
+  /// Counts the elements of a table or matrix that is about to be made for this node. Throws Error when those of all nodes together
+  /// would become far larger than the file.
+  void spend(std::int64_t elements) const;
+
   /// Where in the network this is: "layer1.0.conv1" for the node "/layer1/layer1.0/conv1/Conv".
   std::string path() const;
 
@@ -90,6 +95,7 @@ class NodeImport {
   bool baked_;
   ImportedWeights& weights_;
   Tape& tape_;
+  std::int64_t& budget_;
 };
 
 /// Records a node and returns its outputs, in order; those that nobody asked for may be left out. Throws Error for what it cannot

@@ -6,8 +6,9 @@ namespace safer::onnx {
 namespace {
 
 std::vector<std::span<const Operator>> families() {
-  return {activation_operators(), conv_operators(), elementwise_operators(), linear_operators(), norm_operators(),
-          pad_operators(),        pool_operators(), reduce_operators(),      resize_operators(), shape_operators()};
+  return {activation_operators(), conv_operators(),   elementwise_operators(), linear_operators(),
+          norm_operators(),       pad_operators(),    pool_operators(),        quantize_operators(),
+          reduce_operators(),     resize_operators(), shape_operators()};
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ std::span<const Operator> linear_operators();
 std::span<const Operator> norm_operators();
 std::span<const Operator> pad_operators();
 std::span<const Operator> pool_operators();
+std::span<const Operator> quantize_operators();
 std::span<const Operator> reduce_operators();
 std::span<const Operator> resize_operators();
 std::span<const Operator> shape_operators();

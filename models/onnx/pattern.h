@@ -45,6 +45,19 @@ class Pattern {
       return node->inputs.size() == 2 && is_number(node->inputs[1], expected) ? &node->inputs[0] : nullptr;
     return other(node, [&](const std::string& input) { return is_number(input, expected); });
   }
+  /// The value on the tape that a name stands for; std::nullopt for what is known, quantized or not there.
+  std::optional<Value> on_tape(const std::string& name) const {
+    const Value* value = graph_.value(name);
+    if (!value || !value->var || value->known || value->quantized) return std::nullopt;
+    return *value;
+  }
+  /// f of the value called *x.
+  template <class F>
+  std::optional<Value> applied(const std::string* x, const F& f) const {
+    const auto value = x ? on_tape(*x) : std::nullopt;
+    if (!value) return std::nullopt;
+    return Value{nullptr, f(value->var), value->merged};
+  }
   const GraphView& graph() const { return graph_; }
 
  private:

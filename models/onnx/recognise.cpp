@@ -1,101 +1,16 @@
 #include "models/onnx/recognise.h"
 
 #include <algorithm>
-#include <numbers>
 
-#include "engine/ops/activation.h"
 #include "engine/ops/attention.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/norm.h"
 #include "engine/ops/shape_ops.h"
 #include "models/onnx/pattern.h"
+#include "models/onnx/recognise_activation.h"
 
 namespace safer::onnx {
 namespace {
-
-/// The value on the tape that a name stands for; std::nullopt for what is known or not there.
-std::optional<Value> on_tape(const Pattern& pattern, const std::string& name) {
-  const Value* value = pattern.graph().value(name);
-  if (!value || !value->var || value->known) return std::nullopt;
-  return *value;
-}
-
-/// f of the value called x.
-template <class F>
-std::optional<Value> applied(const Pattern& pattern, const std::string* x, const F& f) {
-  const auto value = x ? on_tape(pattern, *x) : std::nullopt;
-  if (!value) return std::nullopt;
-  return Value{nullptr, f(value->var), value->merged};
-}
-
-/// The factors of a product of up to three values.
-std::vector<std::string> factors(const Pattern& pattern, const Node& product) {
-  std::vector<std::string> all = product.inputs;
-  for (std::size_t i = 0; i < all.size() && all.size() < 3; ++i)
-    if (const Node* inner = pattern.made_by(all[i], "Mul"); inner && inner->inputs.size() == 2) {
-      const std::vector<std::string> parts = inner->inputs;
-      all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
-      all.insert(all.end(), parts.begin(), parts.end());
-      break;
-    }
-  return all;
-}
-
-/// x of 1 + erf(x / sqrt(2)).
-const std::string* twice_normal_cdf(const Pattern& pattern, const std::string& name) {
-  const std::string* sum = pattern.with_number(name, "Add", 1);
-  const Node* erf = sum ? pattern.made_by(*sum, "Erf") : nullptr;
-  if (!erf) return nullptr;
-  const std::string* x = pattern.with_number(erf->inputs[0], "Div", std::numbers::sqrt2);
-  return x ? x : pattern.with_number(erf->inputs[0], "Mul", 1 / std::numbers::sqrt2);
-}
-
-/// x (1 + erf(x / sqrt(2))) / 2, the factors in any order.
-std::optional<Value> gelu_of(const Pattern& pattern, const Node& node) {
-  const std::vector<std::string> parts = factors(pattern, node);
-  if (parts.size() != 3 || std::ranges::none_of(parts, [&](const std::string& part) { return pattern.is_number(part, 0.5); }))
-    return std::nullopt;
-  for (const std::string& part : parts)
-    if (const std::string* x = twice_normal_cdf(pattern, part); x && std::ranges::find(parts, *x) != parts.end())
-      return applied(pattern, x, [](Var v) { return gelu(v); });
-  return std::nullopt;
-}
-
-/// x sigmoid(x), or x hard_sigmoid(x).
-std::optional<Value> gated(const Pattern& pattern, const Node& node) {
-  for (std::size_t i = 0; i < 2; ++i) {
-    const std::string& x = node.inputs[i];
-    const Node* gate = pattern.graph().producer(node.inputs[1 - i]);
-    if (!gate || !gate->domain.empty() || gate->inputs.empty() || gate->inputs[0] != x) continue;
-    if (gate->op == "Sigmoid") return applied(pattern, &x, [](Var v) { return silu(v); });
-    const Attributes a(*gate);
-    if (gate->op == "HardSigmoid" && std::abs(a.number("alpha", 0.2) - 1.0 / 6) < 1e-7 && a.number("beta", 0.5) == 0.5)
-      return applied(pattern, &x, [](Var v) { return hard_swish(v); });
-  }
-  return std::nullopt;
-}
-
-/// x of clip(x + 3, 0, 6).
-const std::string* shifted_relu6(const Pattern& pattern, const std::string& name) {
-  const Node* clip = pattern.made_by(name, "Clip");
-  if (!clip) return nullptr;
-  const auto limit = [&](std::size_t i, std::string_view attribute, double expected) {
-    if (clip->inputs.size() > i) return pattern.number(clip->inputs[i]) == expected;
-    return Attributes(*clip).has(attribute) && Attributes(*clip).number(attribute) == expected;
-  };
-  return limit(1, "min", 0) && limit(2, "max", 6) ? pattern.with_number(clip->inputs[0], "Add", 3) : nullptr;
-}
-
-/// x clip(x + 3, 0, 6) / 6
-std::optional<Value> hard_of_clip(const Pattern& pattern, const Node& node) {
-  if (!pattern.is_number(node.inputs[1], 6)) return std::nullopt;
-  const Node* product = pattern.made_by(node.inputs[0], "Mul");
-  if (!product || product->inputs.size() != 2) return std::nullopt;
-  for (std::size_t i = 0; i < 2; ++i)
-    if (const std::string* x = shifted_relu6(pattern, product->inputs[i]); x && *x == product->inputs[1 - i])
-      return applied(pattern, x, [](Var v) { return hard_swish(v); });
-  return std::nullopt;
-}
 
 /// x over its last axis made to have mean 0 and variance 1, written out.
 struct Normalised {
@@ -149,7 +64,7 @@ bool is_vector(const NodeImport& import, std::size_t i, std::int64_t size) {
 std::optional<Value> scaled_norm(const Pattern& pattern, const Node& node, const NodeImport& import) {
   for (std::size_t i = 0; i < 2; ++i)
     if (const auto norm = normalised(pattern, node.inputs[i])) {
-      const auto x = on_tape(pattern, norm->x);
+      const auto x = pattern.on_tape(norm->x);
       if (!x || !is_vector(import, 1 - i, x->var.shape()[x->var.shape().rank() - 1])) return std::nullopt;
       return Value{nullptr, layer_norm(x->var, import.parameter(1 - i, Role::norm), {}, {1, norm->epsilon}), x->merged};
     }
@@ -164,7 +79,7 @@ std::optional<Value> shifted_norm(const Pattern& pattern, const Node& node, cons
     for (std::size_t k = 0; k < 2; ++k) {
       const auto norm = normalised(pattern, product->inputs[k]);
       const Value* gamma = pattern.graph().value(product->inputs[1 - k]);
-      const auto x = norm ? on_tape(pattern, norm->x) : std::nullopt;
+      const auto x = norm ? pattern.on_tape(norm->x) : std::nullopt;
       if (!x || !gamma || !gamma->known) continue;
       const std::int64_t size = x->var.shape()[x->var.shape().rank() - 1];
       if (gamma->known->value.shape() != Shape{size} || !is_vector(import, 1 - i, size)) continue;
@@ -179,7 +94,7 @@ std::optional<Value> shifted_norm(const Pattern& pattern, const Node& node, cons
 std::optional<Value> biased(const Pattern& pattern, const Node& node, const NodeImport& import) {
   for (std::size_t i = 0; i < 2; ++i) {
     if (!pattern.made_by(node.inputs[i], "MatMul")) continue;
-    const auto product = on_tape(pattern, node.inputs[i]);
+    const auto product = pattern.on_tape(node.inputs[i]);
     if (!product) continue;
     const safer::Node made = import.tape().node(product->var.id());
     if (!made.op || made.op->name() != "linear" || made.inputs.size() != 2) continue;
@@ -211,8 +126,8 @@ const std::string* transposed(const Pattern& pattern, const std::string& name) {
 /// softmax(scale q k^T) v over the last two axes, without a mask.
 std::optional<Value> attention_of(const Pattern& pattern, const Node& node) {
   const Node* softmax = pattern.made_by(node.inputs[0], "Softmax");
-  const auto v = on_tape(pattern, node.inputs[1]);
-  const auto scores = softmax ? on_tape(pattern, softmax->inputs[0]) : std::nullopt;
+  const auto v = pattern.on_tape(node.inputs[1]);
+  const auto scores = softmax ? pattern.on_tape(softmax->inputs[0]) : std::nullopt;
   if (!v || !scores) return std::nullopt;
   const int rank = scores->var.shape().rank();
   const std::int64_t axis = Attributes(*softmax).integer("axis", -1);
@@ -228,7 +143,7 @@ std::optional<Value> attention_of(const Pattern& pattern, const Node& node) {
   }
   const Node* product = name ? pattern.made_by(*name, "MatMul") : nullptr;
   if (!product || !(scale > 0)) return std::nullopt;
-  const auto q = on_tape(pattern, product->inputs[0]), kt = on_tape(pattern, product->inputs[1]);
+  const auto q = pattern.on_tape(product->inputs[0]), kt = pattern.on_tape(product->inputs[1]);
   if (!q || !kt) return std::nullopt;
   const auto same_leading = [&](const Value& x) {
     const Shape &s = x.var.shape(), &whole = q->var.shape();
@@ -238,7 +153,7 @@ std::optional<Value> attention_of(const Pattern& pattern, const Node& node) {
   // Sequences must be runs of one sample: its batch axis first.
   if (q->var.type().batch_axis != 0 || !same_leading(*q) || !same_leading(*kt) || !same_leading(*v)) return std::nullopt;
   const std::string* k_name = transposed(pattern, product->inputs[1]);
-  const auto k = k_name ? on_tape(pattern, *k_name) : std::nullopt;
+  const auto k = k_name ? pattern.on_tape(*k_name) : std::nullopt;
   std::vector<std::int64_t> turn{0, 2, 1};
   const Var keys = k && same_leading(*k) ? as_sequences(k->var) : transpose(as_sequences(kt->var), turn);
   const Var y = attention(as_sequences(q->var), keys, as_sequences(v->var), {.heads = 1, .scale = scale});
@@ -253,15 +168,12 @@ std::optional<Value> recognise(const GraphView& graph, const Node& node, const N
   if (!node.domain.empty() || node.inputs.size() != 2) return std::nullopt;
   const Pattern pattern(graph);
   if (node.op == "MatMul") return attention_of(pattern, node);
-  if (node.op == "Div") return hard_of_clip(pattern, node);
   if (node.op == "Add") {
     const auto layer = biased(pattern, node, import);
     return layer ? layer : shifted_norm(pattern, node, import);
   }
-  if (node.op != "Mul") return std::nullopt;
-  if (const auto activation = gated(pattern, node)) return activation;
-  if (const auto activation = gelu_of(pattern, node)) return activation;
-  return scaled_norm(pattern, node, import);
+  if (const auto activation = recognise_activation(pattern, node)) return activation;
+  return node.op == "Mul" ? scaled_norm(pattern, node, import) : std::nullopt;
 }
 
 }  // namespace safer::onnx

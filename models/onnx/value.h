@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "engine/ops/quantize.h"
 #include "engine/tape/tape.h"
 #include "models/onnx/known.h"
 
@@ -15,6 +16,8 @@ struct Value {
   std::shared_ptr<const Known> known;
   Var var;
   int merged = 1;
+  /// Not nullptr: the file has whole numbers here, of which `var` holds the reals that they stand for.
+  std::shared_ptr<const QuantizationGrid> quantized = nullptr;
 };
 
 /// The shape that the file sees, its sizes as value + batch * N.

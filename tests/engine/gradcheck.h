@@ -141,13 +141,15 @@ Outcome differentiate(const Tape& tape, ValueId root, const Data& data, std::spa
 struct Differences {
   std::map<ValueId, std::vector<double>> gradients;
   double magnitude = 0;  // the largest sum of |root * seed| seen
-  static constexpr double step = 1e-5;
+  static constexpr double usual_step = 1e-5;
+  double step = usual_step;
   /// What rounding can do to one difference.
   double rounding() const { return 32 * std::numeric_limits<double>::epsilon() * magnitude / step; }
 };
 
-inline Differences central_differences(const Tape& tape, ValueId root, const Data& data, std::span<const double> seed) {
-  Differences differences;
+inline Differences central_differences(const Tape& tape, ValueId root, const Data& data, std::span<const double> seed,
+                                       double step = Differences::usual_step) {
+  Differences differences{.gradients = {}, .step = step};
   Runner<double> runner(tape, {.outputs = {root}}, data);
   const auto loss = [&] {
     runner.replay();
@@ -164,12 +166,12 @@ inline Differences central_differences(const Tape& tape, ValueId root, const Dat
     };
     for (std::size_t i = 0; i < values().size(); ++i) {
       const double middle = values()[i];
-      values()[i] = middle + Differences::step;
+      values()[i] = middle + step;
       const double up = loss();
-      values()[i] = middle - Differences::step;
+      values()[i] = middle - step;
       const double down = loss();
       values()[i] = middle;
-      differences.gradients[id].push_back((up - down) / (2 * Differences::step));
+      differences.gradients[id].push_back((up - down) / (2 * step));
     }
   }
   return differences;

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "engine/kernels/generic/simd.h"
 
-// exp, tanh and erf to a few units in the last place over all floats, denormals, infinities and NaN included. Coefficients are
+// exp, log, tanh and erf to a few units in the last place over all floats, denormals, infinities and NaN included. Coefficients are
 // minimax fits in relative error (below 2.2e-8 each); tests measure the error against double precision.
 namespace safer::kernels {
 namespace {
@@ -34,6 +37,28 @@ inline Batch exp(Batch x) {
   const Integers whole = xsimd::bitwise_cast<Integers>(shifted) - xsimd::bitwise_cast<Integers>(Batch(to_integer));
   const Integers half = whole >> 1;
   return y * power(half) * power(whole - half);
+}
+
+/// log(x) = e log(2) + log(1 + f) with 2^e (1 + f) = x and 1/sqrt(2) <= 1 + f < sqrt(2); log(2) in two parts, of which e times the
+/// first has no rounding error.
+inline Batch log(Batch x) {
+  using Integers = xsimd::batch<std::int32_t, Arch>;
+  constexpr float smallest = 0x1p-126f, scale = 0x1p25f;  // denormals are scaled, as their exponent says nothing
+  constexpr std::int32_t root_half = 0x3f3504f3;          // the bits of 1/sqrt(2)
+  const auto small = x < Batch(smallest);
+  const Integers bits = xsimd::bitwise_cast<Integers>(xsimd::select(small, x * Batch(scale), x)) - Integers(root_half);
+  const Integers exponent = bits >> 23;
+  const Batch f = xsimd::bitwise_cast<Batch>(bits - (exponent << 23) + Integers(root_half)) - Batch(1.f);
+  constexpr float to_integer = 0x1.8p23f;  // as in exp, the other way
+  const Batch whole = xsimd::bitwise_cast<Batch>(exponent + xsimd::bitwise_cast<Integers>(Batch(to_integer))) - Batch(to_integer);
+  const Batch e = whole - xsimd::select(small, Batch(25.f), Batch(0.f));
+  const Batch tail = polynomial(f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f,
+                                0.118881747f, -0.116756409f, 0.0674660131f);
+  const Batch rest = mul_add(e, Batch(1.42860677e-6f), f * f * mul_add(f, tail, Batch(-0.5f)));
+  const Batch y = mul_add(e, Batch(0.693145752f), f + rest);
+  constexpr float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const Batch positive = xsimd::select(x < Batch(infinity), y, x);  // infinity and NaN stay what they are
+  return xsimd::select(x < Batch(0.f), Batch(nan), xsimd::select(x == Batch(0.f), Batch(-infinity), positive));
 }
 
 /// y, but 1 or -1 where x lies beyond `limit`: there y has rounding errors that functions like x (1 + erf(x)) would blow up.

@@ -7,6 +7,7 @@
 #include "engine/ops/elementwise.h"
 #include "engine/ops/shape_ops.h"
 #include "models/onnx/operators.h"
+#include "models/onnx/operators/quantize.h"
 
 namespace safer::onnx {
 namespace {
@@ -60,6 +61,7 @@ Var clip(Var x, double least, double most) {
 }
 
 std::vector<Value> limited(const NodeImport& node) {
+  if (node.value(0).quantized) return clip_quantized(node);
   const auto limit = [&](std::size_t i, std::string_view name, double without) {
     if (node.has(i)) return node.scalar(i, name);
     const double given = node.attributes().number(name, without);
@@ -104,7 +106,9 @@ constexpr Operator rows[] = {
     {"HardSigmoid", hard_sigmoid},
     {"HardSwish", unary<hard_swish>},
     {"LeakyRelu", leaky},
+    {"Log", unary<log>},
     {"LogSoftmax", normalised<log_softmax>},
+    {"Mish", unary<mish>},
     {"Neg", unary<negative>},
     {"PRelu", parametric_relu},
     {"Reciprocal", unary<reciprocal>},
@@ -112,6 +116,7 @@ constexpr Operator rows[] = {
     {"Selu", selu},
     {"Sigmoid", unary<sigmoid>},
     {"Softmax", normalised<softmax>},
+    {"Softplus", unary<softplus>},
     {"Softsign", unary<softsign>},
     {"Sqrt", unary<sqrt>},
     {"Tanh", unary<tanh>},

@@ -1,5 +1,7 @@
 #include "engine/ops/elementwise.h"
 
+#include <cmath>
+
 #include "engine/error.h"
 #include "engine/ops/activation.h"
 #include "engine/ops/checks.h"
@@ -52,6 +54,7 @@ Var whole_power(Var x, int exponent) {
   return exponent % 2 == 0 ? half : half * x;
 }
 
+/// Where the exponent is no small whole number, x must be positive: the power of 0 has no gradient, that of less no value.
 std::vector<Value> power(const NodeImport& node) {
   const Var x = node.rows(0);
   const double exponent = node.scalar(1, "the exponent");
@@ -62,7 +65,8 @@ std::vector<Value> power(const NodeImport& node) {
     return {node.like(0, whole_power(x, static_cast<int>(exponent)))};
   if (exponent == static_cast<int>(exponent) && exponent < 0 && exponent >= -most)
     return {node.like(0, 1 / whole_power(x, -static_cast<int>(exponent)))};
-  throw Error("the exponent is {}, expected a whole number of at most {}, 0.5 or -0.5", exponent, most);
+  if (!std::isfinite(exponent)) throw Error("the exponent is {}, expected a finite number", exponent);
+  return {node.like(0, exp(log(x) * exponent))};
 }
 
 /// `chosen` where the mask is 1 and `other` where it is 0.

@@ -3,6 +3,7 @@
 #include "engine/error.h"
 #include "engine/ops/activation.h"
 #include "engine/ops/elementwise.h"
+#include "engine/ops/pool.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/shape_ops.h"
 #include "models/onnx/operators.h"
@@ -74,12 +75,25 @@ std::vector<Value> lp_normalization(const NodeImport& node) {
   return single(x / sqrt(sum(square(x), {axis}, true)));
 }
 
+/// Each channel over a power of the mean square of its neighbours (Krizhevsky et al. 2012): y = x / (bias + alpha mean)^beta, where
+/// `size` channels count, those that are missing at the ends as 0.
+std::vector<Value> local_response_normalization(const NodeImport& node) {
+  const Var x = node.var(0);
+  const Shape shape = x.shape();
+  const std::int64_t size = node.attributes().integer("size");
+  if (shape.rank() < 3 || x.type().batch_axis != 0) throw Error("the input is {}, expected [N, channels, places...]", shape);
+  if (size < 1 || size > shape[1]) throw Error("attribute 'size' is {}, expected 1 to the {} channels", size, shape[1]);
+  const Var places = reshape(square(x), {shape[0], 1, shape[1], shape.size(2, shape.rank())}, 0);
+  const Padding padding{(size - 1) / 2, 0, size / 2, 0};
+  const Var mean_square = average_pool2d(places, {size, 1}, {.padding = padding, .count_padding = true});
+  const Var base = mean_square * node.attributes().number("alpha", 1e-4) + node.attributes().number("bias", 1);
+  return single(x / reshape(exp(log(base) * node.attributes().number("beta", 0.75)), shape, 0));
+}
+
 constexpr Operator rows[] = {
-    {"BatchNormalization", batch_normalization},
-    {"GroupNormalization", group_normalization},
-    {"InstanceNormalization", instance_normalization},
-    {"LayerNormalization", layer_normalization},
-    {"LpNormalization", lp_normalization},
+    {"BatchNormalization", batch_normalization},       {"GroupNormalization", group_normalization},
+    {"InstanceNormalization", instance_normalization}, {"LRN", local_response_normalization},
+    {"LayerNormalization", layer_normalization},       {"LpNormalization", lp_normalization},
 };
 
 }  // namespace

@@ -18,11 +18,12 @@ std::int64_t source(std::int64_t at, std::int64_t size, std::string_view mode) {
   return folded < size ? folded : period - folded;
 }
 
-Var pad_axis(Var x, int axis, std::int64_t before, std::int64_t after, std::string_view mode) {
+Var pad_axis(const NodeImport& node, Var x, int axis, std::int64_t before, std::int64_t after, std::string_view mode) {
   const std::int64_t size = x.shape()[axis];
   if (size < 1) throw Error("padding of an axis without elements");
   if (Shape{x.shape().size(), before + size + after}.size() > (std::int64_t{1} << 40))
     throw Error("padding of {} and {} is too much", before, after);
+  node.spend(before + size + after);
   std::vector<std::int64_t> places;
   for (std::int64_t at = -before; at < size + after; ++at) places.push_back(source(at, size, mode));
   return gather(x, x.tape().constant("places", known_integers(places).value), axis);
@@ -61,7 +62,7 @@ std::vector<Value> padded(const NodeImport& node) {
   }
   if (mode != "reflect" && mode != "edge" && mode != "wrap") throw Error("attribute 'mode' is '{}'", mode);
   for (std::size_t axis = 0; axis < rank; ++axis)
-    if (begins[axis] > 0 || ends[axis] > 0) x = pad_axis(x, static_cast<int>(axis), begins[axis], ends[axis], mode);
+    if (begins[axis] > 0 || ends[axis] > 0) x = pad_axis(node, x, static_cast<int>(axis), begins[axis], ends[axis], mode);
   return single(x);
 }
 

@@ -19,6 +19,12 @@ Var min_of(Var x, const std::vector<std::int64_t>& axes, bool keep) { return max
 Var l1_of(Var x, const std::vector<std::int64_t>& axes, bool keep) { return sum(relu(x) + relu(x * -1.0), axes, keep); }
 Var l2_of(Var x, const std::vector<std::int64_t>& axes, bool keep) { return sqrt(sum(square(x), axes, keep)); }
 Var squares_of(Var x, const std::vector<std::int64_t>& axes, bool keep) { return sum(square(x), axes, keep); }
+Var log_of_sum(Var x, const std::vector<std::int64_t>& axes, bool keep) { return log(sum(x, axes, keep)); }
+/// Without overflow: the largest is taken out of the sum.
+Var log_of_exponentials(Var x, const std::vector<std::int64_t>& axes, bool keep) {
+  const Var largest = max(x, axes, true), logarithm = log(sum(exp(x - largest), axes, keep));
+  return logarithm + (keep ? largest : max(x, axes, false));
+}
 template <Reduce f>
 std::vector<Value> reduced(const NodeImport& node) {
   const Value& input = node.value(0);
@@ -42,6 +48,8 @@ std::vector<Value> reduced(const NodeImport& node) {
 constexpr Operator rows[] = {
     {"ReduceL1", reduced<l1_of>},
     {"ReduceL2", reduced<l2_of>},
+    {"ReduceLogSum", reduced<log_of_sum>},
+    {"ReduceLogSumExp", reduced<log_of_exponentials>},
     {"ReduceMax", reduced<max_of>},
     {"ReduceMean", reduced<mean_of>},
     {"ReduceMin", reduced<min_of>},

@@ -78,7 +78,7 @@ ResizeMatrixOptions options_of(const NodeImport& node) {
 }
 
 /// The engine's own op where it does what is asked for, on the last two axes of an image.
-Var on_image(Var x, const Target& target, const ResizeMatrixOptions& o) {
+Var on_image(const NodeImport& node, Var x, const Target& target, const ResizeMatrixOptions& o) {
   constexpr std::string_view coordinates[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"};
   constexpr std::string_view roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
   const auto place = std::ranges::find(coordinates, o.coordinates);
@@ -92,6 +92,7 @@ Var on_image(Var x, const Target& target, const ResizeMatrixOptions& o) {
       place == std::end(coordinates) || (o.coordinates == "align_corners" && (rounded(2) || rounded(3))) ||
       rounding == std::end(roundings))
     return {};
+  node.spend(target.sizes[2] + target.sizes[3]);
   return resize(x, {target.sizes[2], target.sizes[3]},
                 {.mode = o.mode == "nearest" ? ResizeMode::nearest : ResizeMode::bilinear,
                  .coordinates = static_cast<ResizeCoordinates>(place - std::begin(coordinates)),
@@ -127,16 +128,17 @@ Var fill_outside(Var x, int axis, const Tensor& weights, double value) {
   return x * x.tape().constant("inside", inside) + x.tape().constant("outside", filled);
 }
 
-Var resized(Var x, const Target& target, const ResizeMatrixOptions& options) {
+Var resized(const NodeImport& node, Var x, const Target& target, const ResizeMatrixOptions& options) {
   if (options.mode != "nearest" && options.mode != "linear" && options.mode != "cubic")
     throw Error("attribute 'mode' is '{}'", options.mode);
-  if (const Var y = on_image(x, target, options)) return y;
+  if (const Var y = on_image(node, x, target, options)) return y;
   for (int axis = 0; axis < x.shape().rank(); ++axis) {
     const auto a = static_cast<std::size_t>(axis);
     ResizeMatrixOptions own = options;
     if (!target.begins.empty()) own.begin = target.begins[a], own.end = target.ends[a];
     if (target.sizes[a] == x.shape()[axis] && target.scales[a] == 1 && own.begin == 0 && own.end == 1) continue;
     if (axis == x.type().batch_axis) throw Error("the axis of the batch would be resized");
+    node.spend(Shape{x.shape()[axis], target.sizes[a]}.size());
     const Tensor weights = resize_matrix(x.shape()[axis], target.sizes[a], target.scales[a], own);
     x = resize_axis(x, axis, weights);
     if (target.outside != 0) x = fill_outside(x, axis, weights, target.outside);
@@ -150,14 +152,14 @@ std::vector<Value> resize_axes(const NodeImport& node) {
   Target target = target_of(node, x.shape(), old ? 1 : 2, 3);
   const ResizeMatrixOptions options = options_of(node);
   if (options.coordinates == "tf_crop_and_resize") read_crop(node, x.shape(), target);
-  return single(resized(x, target, options));
+  return single(resized(node, x, target, options));
 }
 
 /// The older name, which knows nearest and linear only.
 std::vector<Value> upsample(const NodeImport& node) {
   const Var x = node.var(0);
   const std::string mode = node.attributes().text("mode", "nearest");
-  return single(resized(x, target_of(node, x.shape(), node.opset() < 9 ? 0 : 1, 0),
+  return single(resized(node, x, target_of(node, x.shape(), node.opset() < 9 ? 0 : 1, 0),
                         {.mode = mode == "bilinear" ? "linear" : mode, .coordinates = "asymmetric", .rounding = "floor"}));
 }
 

@@ -109,9 +109,10 @@ Var places(Var x, int axis, const std::vector<std::int64_t>& indices, const Shap
   return gather(x, x.tape().constant("places", Tensor::of<std::int64_t>(shape, indices)), axis);
 }
 
-Var cut_axis(Var x, const Cut& cut) {
+Var cut_axis(const NodeImport& node, Var x, const Cut& cut) {
   if (cut.count == x.shape()[cut.axis] && cut.step == 1) return x;
   if (cut.step > 0) return slice(x, cut.axis, cut.begin, cut.begin + (cut.count - 1) * cut.step + 1, cut.step);
+  node.spend(cut.count);
   std::vector<std::int64_t> indices;
   for (std::int64_t i = 0; i < cut.count; ++i) indices.push_back(cut.begin + i * cut.step);
   return places(x, cut.axis, indices, {cut.count});
@@ -142,7 +143,7 @@ std::vector<Value> slice_axes(const NodeImport& node) {
     if (cut.axis == x.type().batch_axis)
       throw Error("axis {} of {} is that of the batch, which cannot be cut", cut.axis, text(x.type()));
     if (cut.count == 0) throw Error("nothing is left of axis {} of {}", cut.axis, text(x.type()));
-    x = cut_axis(x, cut);
+    x = cut_axis(node, x, cut);
   }
   return single(x);
 }
@@ -260,7 +261,7 @@ std::vector<Value> cast(const NodeImport& node) {
   const ElementType to{static_cast<std::int32_t>(node.attributes().integer("to"))};
   const DType type = stored_type(to, "attribute 'to'");
   if (type != DType::f32 && type != DType::f64) throw Error("what the network computes becomes {}, expected float", name(to));
-  return {node.value(0)};
+  return {on_tape(node)};
 }
 
 constexpr Operator rows[] = {

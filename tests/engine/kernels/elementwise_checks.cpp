@@ -25,8 +25,11 @@ Bound value_bound(Unary f) {
     case Unary::square:
     case Unary::sqrt: return {1, 0};
     case Unary::exp: return {1, 0};
+    case Unary::log: return {2, 0};
     case Unary::sigmoid: return {3, 0};
-    case Unary::silu: return {4, 0};
+    case Unary::silu:
+    case Unary::softplus: return {4, 0};
+    case Unary::mish: return {6, 0};
     case Unary::tanh:
     case Unary::erf: return {7, 0};
     case Unary::hard_swish: return {3, 1};
@@ -43,13 +46,16 @@ Bound slope_bound(Unary f) {
     case Unary::relu6:
     case Unary::leaky_relu:
     case Unary::exp:
+    case Unary::log:
     case Unary::square: return {1, 0};
     case Unary::sqrt:
     case Unary::erf: return {6, 0};
-    case Unary::sigmoid: return {3, 0};
+    case Unary::sigmoid:
+    case Unary::softplus: return {3, 0};
     case Unary::tanh: return {2, 1};
     case Unary::hard_swish: return {2, 2};
-    case Unary::silu: return {6, 4};
+    case Unary::silu:
+    case Unary::mish: return {6, 4};
     case Unary::gelu:
     case Unary::gelu_tanh: return {6, 12};
   }
@@ -176,6 +182,48 @@ void check_axpy(const KernelTable<float>& table) {
       for (std::int64_t i = 0; i < n; ++i) check_close(y[i], want[i], 2 * eps, "axpy", i);
       CHECK(y.intact());
     }
+}
+
+/// Of numbers close to the middle between two of the grid, either may come out.
+bool may_round_both_ways(double x, const Grid<double>& grid) {
+  const double number = x / grid.step;
+  return std::abs(std::abs(number - std::floor(number)) - 0.5) <= eps * std::abs(number);
+}
+
+void check_fake_quantize(const KernelTable<float>& table) {
+  for (const Grid<float> grid : {Grid<float>{0.25f, -8, 7}, Grid<float>{0.1f, -128, 127}, Grid<float>{3, 0, 1 << 20}}) {
+    const Grid<double> wide{grid.step, grid.low, grid.high};
+    each_input([&](const Floats& x) {
+      Floats y(x.size());
+      Doubles want(x.size());
+      reference_table.fake_quantize(want.data(), widened(x).data(), x.size(), wide);
+      table.fake_quantize(y.data(), x.data(), x.size(), grid);
+      for (std::int64_t i = 0; i < x.size(); ++i) {
+        const double other = may_round_both_ways(x[i], wide) ? wide.step : 0;
+        check_close(y[i], want[i], eps * std::abs(want[i]) + other, "fake_quantize", i);
+      }
+      CHECK(y.intact());
+    });
+  }
+}
+
+void check_fake_quantize_gradient(const KernelTable<float>& table) {
+  const Grid<float> grid{0.1f, -7, 100};
+  const Grid<double> wide{grid.step, grid.low, grid.high};
+  each_input([&](const Floats& x) {
+    const Floats dy = random_floats(x.size(), 15), before = random_floats(x.size(), 16);
+    for (const bool accumulate : {false, true}) {
+      Floats dx = before;
+      Doubles want = widened(before);
+      reference_table.fake_quantize_gradient(want.data(), widened(dy).data(), widened(x).data(), x.size(), wide, accumulate);
+      table.fake_quantize_gradient(dx.data(), dy.data(), x.data(), x.size(), grid, accumulate);
+      for (std::int64_t i = 0; i < x.size(); ++i) {
+        const double other = may_round_both_ways(x[i], wide) ? std::abs(dy[i]) : 0;
+        check_close(dx[i], want[i], eps * (std::abs(want[i]) + 1) + other, "fake_quantize_gradient", i);
+      }
+      CHECK(dx.intact());
+    }
+  });
 }
 
 void check_fold(const KernelTable<float>& table) {

@@ -41,9 +41,12 @@ std::vector<OpCase> activation_cases() {
       of("gelu_tanh", [](Var x) { return gelu(x, Gelu::tanh); }, {-3, 3}),
       of("silu", silu, {-4, 4}),
       of("hard_swish", hard_swish, {-5, 5, {-3, 3}}),
+      of("mish", mish, {-4, 4}),
+      of("softplus", softplus, {-4, 4}),
       of("sigmoid", sigmoid, {-4, 4}),
       of("tanh", safer::tanh, {-2, 2}),
       of("exp", safer::exp, {-2, 2}),
+      of("log", safer::log, {0.25, 4}),
       of("erf", safer::erf, {-2, 2}),
       of("square", square, {}),
       of("sqrt", safer::sqrt, {0.25, 4}),
@@ -76,9 +79,12 @@ TEST_CASE("activation: values and gradients that PyTorch gives") {
       {"gelu_tanh", [](Var x) { return gelu(x, Gelu::tanh); }},
       {"silu", silu},
       {"hard_swish", hard_swish},
+      {"mish", mish},
+      {"softplus", softplus},
       {"sigmoid", sigmoid},
       {"tanh", safer::tanh},
       {"exp", safer::exp},
+      {"log", [](Var x) { return safer::log(square(x)); }},
       {"erf", safer::erf},
       {"square", square},
       {"sqrt", [](Var x) { return safer::sqrt(square(x)); }},
@@ -124,11 +130,11 @@ TEST_CASE("activation: what follows a layer") {
   Tape tape;
   const Var x = tape.input("x", {4});
   const auto is_activation = [&](Var y) { return tape.node(y.id()).op->is_activation(); };
-  for (Var (*f)(Var) : {relu, relu6, silu, hard_swish, sigmoid, safer::tanh}) CHECK(is_activation(f(x)));
+  for (Var (*f)(Var) : {relu, relu6, silu, hard_swish, mish, softplus, sigmoid, safer::tanh}) CHECK(is_activation(f(x)));
   CHECK(is_activation(leaky_relu(x)));
   CHECK(is_activation(gelu(x)));
   CHECK(is_activation(gelu(x, Gelu::tanh)));
-  for (Var (*f)(Var) : {safer::exp, safer::erf, square, safer::sqrt}) CHECK_FALSE(is_activation(f(x)));
+  for (Var (*f)(Var) : {safer::exp, safer::log, safer::erf, square, safer::sqrt}) CHECK_FALSE(is_activation(f(x)));
   CHECK_FALSE(is_activation(softmax(x)));
   CHECK(tape.node(leaky_relu(x, 0.5).id()).op->attributes() == "slope 0.5");
   CHECK(tape.node(relu(x).id()).op->attributes() == "");

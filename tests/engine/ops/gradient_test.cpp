@@ -16,7 +16,7 @@ void check_gradients(const OpCase& op_case, Stand stand, int times, std::int64_t
   const Recorded recorded(op_case, stand, times);
   const Data data = recorded.draw(batch);
   const std::vector<double> seed = recorded.seed(batch);
-  const Differences expected = central_differences(recorded.tape, recorded.root, data, seed);
+  const Differences expected = central_differences(recorded.tape, recorded.root, data, seed, op_case.step);
   const Outcome slow = differentiate<double>(recorded.tape, recorded.root, data, seed);
   const Outcome fast = differentiate<float>(recorded.tape, recorded.root, data, seed);
   Deviation of_double, of_float;

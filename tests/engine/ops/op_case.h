@@ -62,6 +62,7 @@ struct OpCase {
   double terms = 0;  // magnitude of what cancels in a gradient, where the gradient itself is smaller
   bool shareable = true;  // also works when no input has a batch
   Mode mode = Mode::inference;
+  double step = Differences::usual_step;  // of the differences that its gradient is held against
 };
 
 /// All cases of all families; see all_cases.cpp.

@@ -20,7 +20,7 @@ struct Block {
   Norm norm = Norm::none;
   Residual residual = Residual::none;
   Var (*activation)(Var) = nullptr;
-  double low = -1;  // of all numbers; not negative where roots are taken of results
+  double low = -1;  // of all numbers; not negative where roots, positive where logarithms are taken of results
 
   Shape input_shape() const { return layer < Layer::linear ? Shape{1, channels, 3, 5} : Shape{1, channels}; }
   Draw draw() const { return {.low = low}; }
@@ -79,10 +79,15 @@ inline Var exact_gelu(Var x) { return gelu(x, Gelu::erf); }
 inline Var tanh_gelu(Var x) { return gelu(x, Gelu::tanh); }
 inline Var tanh_of(Var x) { return safer::tanh(x); }
 inline Var exp_of(Var x) { return safer::exp(x); }
+inline Var log_of(Var x) { return safer::log(x); }
 inline Var erf_of(Var x) { return safer::erf(x); }
 inline Var sqrt_of(Var x) { return safer::sqrt(x); }
 /// One for each kernels::Unary, in its order.
-inline constexpr Var (*block_activations[kernels::unary_count])(Var) = {
-    relu, relu6, default_leaky_relu, exact_gelu, tanh_gelu, silu, hard_swish, sigmoid, tanh_of, exp_of, erf_of, square, sqrt_of};
+inline constexpr Var (*block_activations[kernels::unary_count])(Var) = {relu,       relu6,     default_leaky_relu,
+                                                                        exact_gelu, tanh_gelu, silu,
+                                                                        hard_swish, mish,      softplus,
+                                                                        sigmoid,    tanh_of,   exp_of,
+                                                                        log_of,     erf_of,    square,
+                                                                        sqrt_of};
 
 }  // namespace safer::test

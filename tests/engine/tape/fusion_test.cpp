@@ -31,7 +31,8 @@ std::vector<Block> all_blocks() {
       for (const Block::Residual residual : block_residuals) {
         for (const Block::Norm norm : block_norms) blocks.push_back({layer, bias, norm, residual});
         for (int f = 0; f < kernels::unary_count; ++f) {
-          const double low = static_cast<kernels::Unary>(f) == kernels::Unary::sqrt ? 0 : -1;
+          const auto function = static_cast<kernels::Unary>(f);
+          const double low = function == kernels::Unary::log ? 0.5 : function == kernels::Unary::sqrt ? 0 : -1;
           for (const Block::Norm norm : {Block::Norm::none, Block::Norm::full})
             blocks.push_back({layer, bias, norm, residual, block_activations[f], low});
         }

@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "models/batch_norm_folding.h"
 #include "models/evaluation.h"
+#include "models/formats/file.h"
 #include "models/formats/safetensors.h"
 #include "tests/models/onnx/graph_builder.h"
 
@@ -87,6 +88,19 @@ TEST_CASE("onnx: a vision transformer with a free batch, its norms, activations 
   for (const char* gone : {"softmax", "matmul", "erf", "sqrt", "mean"}) CHECK(found.count(gone) == 0);
 }
 
+TEST_CASE("onnx: timm's vision transformer") {
+  const Network network = load_onnx(folder / "timm_vit.onnx");
+  check_outputs(network, "timm_vit");
+  CHECK(layer_names(network) == std::vector<std::string>{"patch_embed.proj.weight", "blocks.0.attn.qkv.weight",
+                                                         "blocks.0.attn.proj.weight", "blocks.0.mlp.fc1.weight",
+                                                         "blocks.0.mlp.fc2.weight", "head.weight"});
+  const auto found = ops(network);
+  CHECK(found.count("layer_norm") == 3);
+  CHECK(found.count("attention") == 1);
+  CHECK(found.count("gelu_tanh") == 1);
+  for (const char* gone : {"softmax", "matmul", "tanh", "sqrt", "mean"}) CHECK(found.count(gone) == 0);
+}
+
 TEST_CASE("onnx: windows that multiply the batch, and a batch between the rows of a matrix") {
   check_outputs(load_onnx(folder / "windows.onnx"), "windows");
 }
@@ -95,6 +109,101 @@ TEST_CASE("onnx: quantized weights, data in another file, and a softmax left off
   const Network network = load_onnx(folder / "quantized.onnx");
   check_outputs(network, "quantized");
   CHECK(layer_names(network) == std::vector<std::string>{"fc.weight"});
+}
+
+TEST_CASE("onnx: quantized activations") {
+  const Network runtime = load_onnx(folder / "qdq.onnx");
+  check_outputs(runtime, "qdq");
+  CHECK(layer_names(runtime) == std::vector<std::string>{"conv.weight_quantized", "fc.weight_quantized"});
+  CHECK(ops(runtime).count("fake_quantize") == 3);
+  const Network trained = load_onnx(folder / "fake_quantized.onnx");
+  check_outputs(trained, "fake_quantized");
+  CHECK(layer_names(trained) == std::vector<std::string>{"conv.weight", "fc.weight"});
+  CHECK(ops(trained).count("fake_quantize") == 4);  // 7 bits are 8, limited
+}
+
+TEST_CASE("onnx: whole numbers that are not quantized and back") {
+  const std::map<std::string, Tensor> constants = {{"s", floats({}, {0.5f})},
+                                                   {"t", floats({}, {0.25f})},
+                                                   {"w", floats({2, 2}, {1, 2, 3, 4})},
+                                                   {"wide", Tensor::of<std::int32_t>({}, std::vector<std::int32_t>{0})},
+                                                   {"three", floats({3}, {1, 2, 3})}};
+  const auto refuse = [&](std::vector<onnx::Node> nodes, const std::string& message) {
+    CHECK_THROWS_WITH_AS(imported(model({-1, 2}, std::move(nodes), constants)), message.c_str(), Error);
+  };
+  const onnx::Node quantized = node("QuantizeLinear", {"x", "s"}, "q");
+  refuse(
+      {quantized, node("MatMul", {"q", "w"}, "y")},
+      "net.onnx: 1 node cannot be imported: node \"make y\" (MatMul): input 0 is quantized; only DequantizeLinear, or Clip before "
+      "it, can read it");
+  refuse(
+      {quantized, node("DequantizeLinear", {"q", "t"}, "y")},
+      "net.onnx: 1 node cannot be imported: node \"make y\" (DequantizeLinear): scale, zero point or axis differ from those of the "
+      "QuantizeLinear before it");
+  refuse({node("QuantizeLinear", {"x", "s"}, "y")}, "net.onnx: the output is quantized, expected floats");
+  refuse(
+      {node("DequantizeLinear", {"x", "s"}, "y")},
+      "net.onnx: 1 node cannot be imported: node \"make y\" (DequantizeLinear): its input is neither from a QuantizeLinear nor a "
+      "constant that fits scale and zero point");
+  refuse({node("QuantizeLinear", {"x", "s", "wide"}, "q"), node("DequantizeLinear", {"q", "s", "wide"}, "y")},
+         "net.onnx: 1 node cannot be imported: node \"make q\" (QuantizeLinear): the zero point has neither of the types int8 and "
+         "uint8");
+  refuse({node("QuantizeLinear", {"x", "three"}, "q"), node("DequantizeLinear", {"q", "three"}, "y")},
+         "net.onnx: 1 node cannot be imported: node \"make q\" (QuantizeLinear): node 'fake_quantize': fake_quantize: 3 scales for "
+         "axis "
+         "1 of [N, 2]");
+}
+
+TEST_CASE("onnx: constants are quantized as activations are") {
+  const std::vector<float> values = {-200, -2.5f, -1.5f, 0.25f, 0.75f, 1.25f, 1000, 63.75f};
+  for (const bool is_signed : {false, true}) {
+    CAPTURE(is_signed);
+    std::map<std::string, Tensor> constants = {{"s", floats({}, {0.5f})}, {"w", floats({1, 8}, values)}, {"one", floats({}, {1})}};
+    constants["z"] = is_signed ? Tensor::of<std::int8_t>({}, std::vector<std::int8_t>{-3})
+                               : Tensor::of<std::uint8_t>({}, std::vector<std::uint8_t>{100});
+    const auto through = [&](const std::string& input) {
+      return std::vector{node("QuantizeLinear", {input, "s", "z"}, "q"), node("DequantizeLinear", {"q", "s", "z"}, "d")};
+    };
+    std::vector<onnx::Node> constant = through("w"), computed = through("x");
+    constant.push_back(node("Add", {"x", "d"}, "y"));
+    computed.push_back(node("Add", {"d", "one"}, "y"));
+    const std::vector<float> from_constant = outputs(model({-1, 8}, constant, constants), floats({1, 8}, std::vector<float>(8, 1)));
+    CHECK(from_constant == outputs(model({-1, 8}, computed, constants), floats({1, 8}, values)));
+    CHECK(from_constant == (is_signed ? std::vector<float>{-61.5f, -1.5f, -0.5f, 1, 2, 2, 66, 65}
+                                      : std::vector<float>{-49, -1.5f, -0.5f, 1, 2, 2, 78.5f, 65}));
+  }
+}
+
+TEST_CASE("onnx: networks from Keras, whose images have their channels last") {
+  const Network mobilenet = load_onnx(folder / "keras_mobilenet.onnx");
+  CHECK(mobilenet.sample_shape() == Shape{1, 3, 16, 16});
+  CHECK(ops(mobilenet).count("transpose") == 0);
+  CHECK(ops(mobilenet).count("relu6") == 3);
+  CHECK(ops(mobilenet).count("softmax") == 0);
+  CHECK(layer_names(mobilenet) == std::vector<std::string>{"StatefulPartitionedCall/keras_mobilenet/conv1/Conv2D.weight",
+                                                           "conv_dw_1/depthwise/ReadVariableOp:0",
+                                                           "StatefulPartitionedCall/keras_mobilenet/conv_pw_1/Conv2D.weight",
+                                                           "StatefulPartitionedCall/keras_mobilenet/conv_preds/Conv2D.weight"});
+  check_outputs(mobilenet, "keras_mobilenet");
+  const Network resnet = load_onnx(folder / "keras_resnet.onnx");
+  CHECK(resnet.sample_shape() == Shape{1, 3, 16, 16});
+  CHECK(ops(resnet).count("batch_norm") == 3);
+  check_outputs(resnet, "keras_resnet");
+  check_outputs(fold_batch_norms(resnet), "keras_resnet");
+  CHECK_THROWS_WITH_AS(predict(mobilenet, Tensor(DType::f32, {2, 16, 16, 3})),
+                       doctest::Contains("expects [N, 3, 16, 16]; channels come first: array.transpose(0, 3, 1, 2)"), Error);
+}
+
+TEST_CASE("onnx: an input with a short last axis is no image unless its channels are moved first") {
+  const std::map<std::string, Tensor> constants = {{"to", integers({-1, 60})}};
+  const auto sample = [&](std::vector<onnx::Node> nodes) {
+    return imported(model({-1, 4, 5, 3}, std::move(nodes), constants)).sample_shape();
+  };
+  const onnx::Node first = node("Transpose", {"x"}, "t", {attribute("perm", {0, 3, 1, 2})});
+  CHECK(sample({first, node("Reshape", {"t", "to"}, "y")}) == Shape{1, 3, 4, 5});
+  CHECK(sample({node("Reshape", {"x", "to"}, "y")}) == Shape{1, 4, 5, 3});
+  CHECK(sample({first, node("Reshape", {"t", "to"}, "a"), node("Reshape", {"x", "to"}, "b"), node("Add", {"a", "b"}, "y")}) ==
+        Shape{1, 4, 5, 3});
 }
 
 TEST_CASE("onnx: opsets that only ONNX Runtime could tell us about") {
@@ -197,9 +306,15 @@ TEST_CASE("onnx: sizes that were written for one sample are made free") {
 }
 
 TEST_CASE("onnx: activations written as several nodes are one") {
-  const std::map<std::string, Tensor> constants = {{"3", floats({}, {3})}, {"0", floats({}, {0})},
-                                                   {"6", floats({}, {6})}, {"half", floats({}, {0.5f})},
-                                                   {"1", floats({}, {1})}, {"root", floats({}, {1.41421356f})}};
+  const std::map<std::string, Tensor> constants = {{"3", floats({}, {3})},
+                                                   {"0", floats({}, {0})},
+                                                   {"6", floats({}, {6})},
+                                                   {"half", floats({}, {0.5f})},
+                                                   {"1", floats({}, {1})},
+                                                   {"root", floats({}, {1.41421356f})},
+                                                   {"sixth", floats({}, {1.0f / 6})},
+                                                   {"kappa", floats({}, {0.044715f})},
+                                                   {"beta", floats({}, {0.79788456f})}};
   const auto recorded = [&](std::vector<onnx::Node> nodes) { return ops(imported(model({-1, 4}, std::move(nodes), constants))); };
   using Ops = std::multiset<std::string>;
   CHECK(recorded({node("Sigmoid", {"x"}, "s"), node("Mul", {"x", "s"}, "y")}) == Ops{"silu"});
@@ -207,14 +322,31 @@ TEST_CASE("onnx: activations written as several nodes are one") {
         Ops{"hard_swish"});
   CHECK(recorded({node("Add", {"x", "3"}, "a"), node("Clip", {"a", "0", "6"}, "c"), node("Mul", {"x", "c"}, "m"),
                   node("Div", {"m", "6"}, "y")}) == Ops{"hard_swish"});
+  CHECK(recorded({node("Add", {"x", "3"}, "a"), node("Clip", {"a", "0", "6"}, "c"), node("Mul", {"c", "sixth"}, "m"),
+                  node("Mul", {"x", "m"}, "y")}) == Ops{"hard_swish"});
   CHECK(recorded({node("Div", {"x", "root"}, "d"), node("Erf", {"d"}, "e"), node("Add", {"e", "1"}, "a"),
                   node("Mul", {"x", "a"}, "m"), node("Mul", {"m", "half"}, "y")}) == Ops{"gelu"});
   CHECK(recorded({node("Div", {"x", "root"}, "d"), node("Erf", {"d"}, "e"), node("Add", {"e", "1"}, "a"),
                   node("Mul", {"a", "half"}, "m"), node("Mul", {"x", "m"}, "y")}) == Ops{"gelu"});
+  CHECK(recorded({node("Softplus", {"x"}, "s"), node("Tanh", {"s"}, "t"), node("Mul", {"x", "t"}, "y")}) == Ops{"mish"});
+  const auto tanh_form = [](const std::string& cube_of) {
+    return std::vector{node("Pow", {cube_of, "3"}, "c"), node("Mul", {"c", "kappa"}, "k"), node("Add", {"x", "k"}, "i"),
+                       node("Mul", {"i", "beta"}, "b"),  node("Tanh", {"b"}, "t"),         node("Add", {"t", "1"}, "a"),
+                       node("Mul", {"x", "half"}, "h"),  node("Mul", {"h", "a"}, "y")};
+  };
+  CHECK(recorded(tanh_form("x")) == Ops{"gelu_tanh"});
+  CHECK(recorded(tanh_form("half")).count("tanh") == 1);
   // Another number makes it something else.
   CHECK(recorded({node("Div", {"x", "3"}, "d"), node("Erf", {"d"}, "e"), node("Add", {"e", "1"}, "a"), node("Mul", {"x", "a"}, "m"),
                   node("Mul", {"m", "half"}, "y")})
             .count("erf") == 1);
+}
+
+TEST_CASE("onnx: powers that are not whole") {
+  const std::map<std::string, Tensor> constants = {{"p", floats({}, {2.5f})}};
+  const std::vector<float> y = outputs(model({-1, 3}, {node("Pow", {"x", "p"}, "y")}, constants), floats({1, 3}, {0.25f, 1, 9}));
+  const double expected[] = {0.03125, 1, 243};
+  for (std::size_t i = 0; i < 3; ++i) CHECK(y[i] == doctest::Approx(expected[i]).epsilon(1e-6));
 }
 
 TEST_CASE("onnx: one message names all nodes that cannot be imported") {
@@ -226,6 +358,39 @@ TEST_CASE("onnx: one message names all nodes that cannot be imported") {
       "net.onnx: 3 nodes cannot be imported: node \"make a\" (LSTM): the operator is not supported; node \"make b\" "
       "(com.microsoft.FusedConv): the operator is not supported; node \"make d\" (Loop): the operator is not supported",
       Error);
+}
+
+TEST_CASE("onnx: tables that would be far larger than the file are refused") {
+  const onnx::Attribute edge{.name = "mode", .text = "edge"};
+  const auto refuse = [](std::vector<onnx::Node> nodes, std::map<std::string, Tensor> constants, const std::string& message) {
+    CHECK_THROWS_WITH_AS(imported(model({-1, 4}, std::move(nodes), std::move(constants))), message.c_str(), Error);
+  };
+  refuse(
+      {node("Pad", {"x", "pads"}, "y", {edge})}, {{"pads", integers({0, 0, 0, 1 << 30})}},
+      "net.onnx: 1 node cannot be imported: node \"make y\" (Pad): it needs a table of 1073741828 numbers, far more than the file "
+      "holds");
+  std::vector<onnx::Node> many;  // each a hundred thousand longer than the one before
+  for (int i = 0; i < 9; ++i)
+    many.push_back(node("Pad", {i == 0 ? "x" : fmt::format("h{}", i), "pads"}, i == 8 ? "y" : fmt::format("h{}", i + 1), {edge}));
+  refuse(many, {{"pads", integers({0, 50000, 0, 50000})}},
+         "net.onnx: 1 node cannot be imported: node \"make y\" (Pad): it needs a table of 900004 numbers, far more than the file "
+         "holds");
+}
+
+TEST_CASE("onnx: what fuzzing found is imported, or refused in one line") {
+  int files = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(SAFER_SOURCE_DIR) / "tests/fuzz/corpus/onnx")) {
+    INFO(entry.path().filename().string());
+    try {
+      onnx::import_network(onnx::parse_model(read_file(entry.path()), "x", "."), "x");
+    } catch (const Error& error) {
+      const std::string_view message = error.what();
+      CHECK_MESSAGE((message.starts_with("x: ") && message.find('\n') == message.npos), message);
+    }
+    ++files;
+  }
+  CHECK(files > 100);
 }
 
 TEST_CASE("onnx: errors") {

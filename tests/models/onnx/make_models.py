@@ -12,6 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from timm_vit import VisionTransformer
+
 HERE = pathlib.Path(__file__).parent
 
 
@@ -94,12 +96,35 @@ class Windows(nn.Module):
         return self.head(x.mean(1))
 
 
+class FakeQuantized(nn.Module):
+    """Weights quantized by channel, activations as a whole, of 8 bits and of 7, as PyTorch trains and exports them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 3)
+
+    def activation(self, x, scale, zero, least, most):
+        return torch.fake_quantize_per_tensor_affine(x, torch.tensor(scale), torch.tensor(zero, dtype=torch.int32), least, most)
+
+    def weight(self, layer):
+        w = layer.weight
+        scale = torch.linspace(0.01, 0.02, w.shape[0])
+        return torch.fake_quantize_per_channel_affine(w, scale, torch.zeros(w.shape[0], dtype=torch.int32), 0, -128, 127)
+
+    def forward(self, x):
+        x = self.activation(x, 0.02, 120, 0, 255)
+        x = nn.functional.conv2d(x, self.weight(self.conv), self.conv.bias, padding=1)
+        x = self.activation(nn.functional.relu(x), 0.03, 0, 0, 127)
+        x = self.activation(x.mean((2, 3)), 0.01, 3, -128, 127)
+        return nn.functional.linear(x, self.weight(self.fc), self.fc.bias)
+
+
 def export(name, model, size, opset, baked=False):
     torch.manual_seed(3)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
     with torch.no_grad():
-        model.train()(torch.randn(8, 3, size, size))
+        model.train()(torch.randn(8, 3, size, size))  # for batch norms' statistics
     model.eval()
     x = torch.randn(3, 3, size, size)
     path = HERE / f"{name}.onnx"
@@ -144,8 +169,46 @@ def quantized():
     write_safetensors(HERE / "quantized.safetensors", x=x, y=x @ (weight * scale[:, None]).T + bias)
 
 
+def qdq():
+    """As ONNX Runtime's static quantization writes a network: whole numbers for weights and biases, QuantizeLinear and
+    DequantizeLinear before each layer, scales of an activation by channel."""
+    generator = np.random.default_rng(6)
+    w = generator.integers(-127, 128, (4, 3, 3, 3), np.int8)
+    w_scale = generator.uniform(0.005, 0.01, 4).astype(np.float32)
+    b = generator.integers(-2000, 2000, 4, np.int32)
+    x_scale, x_zero = np.float32(0.02), np.uint8(120)
+    h_scale, h_zero = generator.uniform(0.02, 0.04, 4).astype(np.float32), np.array([-128, -100, 0, 50], np.int8)
+    fc = generator.integers(-127, 128, (4, 5), np.int8)
+    fc_scale = np.float32(0.01)
+    x = generator.normal(size=(2, 3, 6, 6)).astype(np.float32)
+    constants = {"x_scale": x_scale, "x_zero": x_zero, "conv.weight_quantized": w, "w_scale": w_scale, "w_zero": np.zeros(4, np.int8), "conv.bias_quantized": b,
+                 "b_scale": x_scale * w_scale, "h_scale": h_scale, "h_zero": h_zero, "fc.weight_quantized": fc, "fc_scale": fc_scale}
+    add = helper.make_node
+    nodes = [
+        add("QuantizeLinear", ["x", "x_scale", "x_zero"], ["x_q"]), add("DequantizeLinear", ["x_q", "x_scale", "x_zero"], ["x_d"]),
+        add("DequantizeLinear", ["conv.weight_quantized", "w_scale", "w_zero"], ["w"], axis=0),
+        add("DequantizeLinear", ["conv.bias_quantized", "b_scale"], ["b"], axis=0),
+        add("Conv", ["x_d", "w", "b"], ["h"], name="conv", pads=[1, 1, 1, 1]),
+        add("QuantizeLinear", ["h", "h_scale", "h_zero"], ["h_q"], axis=1), add("DequantizeLinear", ["h_q", "h_scale", "h_zero"], ["h_d"], axis=1),
+        add("GlobalAveragePool", ["h_d"], ["p"]), add("Flatten", ["p"], ["f"]),
+        add("QuantizeLinear", ["f", "fc_scale"], ["f_q"]), add("DequantizeLinear", ["f_q", "fc_scale"], ["f_d"]),
+        add("DequantizeLinear", ["fc.weight_quantized", "fc_scale"], ["fc_w"]), add("MatMul", ["f_d", "fc_w"], ["y"], name="fc")]
+    graph = helper.make_graph(nodes, "qdq", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 6, 6])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    (HERE / "qdq.onnx").write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
+    h = torch.fake_quantize_per_tensor_affine(torch.from_numpy(x), float(x_scale), int(x_zero), 0, 255)
+    h = torch.conv2d(h, torch.from_numpy(w * w_scale[:, None, None, None]), torch.from_numpy(b.astype(np.float32) * (x_scale * w_scale)), padding=1)
+    h = torch.fake_quantize_per_channel_affine(h, torch.from_numpy(h_scale), torch.from_numpy(h_zero.astype(np.int32)), 1, -128, 127)
+    h = torch.fake_quantize_per_tensor_affine(h.mean((2, 3)), float(fc_scale), 0, 0, 255)
+    write_safetensors(HERE / "qdq.safetensors", x=x, y=(h @ torch.from_numpy(fc * fc_scale)).numpy())
+
+
 if __name__ == "__main__":
     export("conv_net", ConvNet(), 16, opset=14, baked=True)
     export("vit", Vit(), 8, opset=13)
     export("windows", Windows(), 4, opset=12)
     quantized()
+    export("timm_vit", VisionTransformer(8, 4, 3, width=8, depth=1, heads=2, gelu="tanh", layer_scale=0.1), 8, opset=14)
+    export("fake_quantized", FakeQuantized(), 8, opset=13)
+    qdq()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares safer with PyTorch on torchvision's classification networks, exported with random weights.
+"""Compares safer with PyTorch on torchvision's classification networks and timm's vision transformer, exported with random weights.
 
 Usage: python3 torchvision_networks.py SAFER [--opset 13] [--baked] [--keep FOLDER] [NETWORK...]
 
@@ -20,22 +20,25 @@ import numpy as np
 import torch
 import torchvision
 
+from timm_vit import VisionTransformer
+
 NETWORKS = ["resnet18", "resnet50", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "vgg11", "densenet121", "squeezenet1_1",
             "shufflenet_v2_x1_0", "efficientnet_b0", "regnet_y_400mf", "convnext_tiny", "vit_b_16", "swin_t", "alexnet", "googlenet",
-            "inception_v3", "mnasnet1_0", "swin_v2_t", "maxvit_t"]
+            "inception_v3", "mnasnet1_0", "swin_v2_t", "maxvit_t", "timm_vit_tiny", "timm_vit_tiny_tanh"]
+TIMM = {"timm_vit_tiny": {}, "timm_vit_tiny_tanh": {"gelu": "tanh", "layer_scale": 1e-5}}
 SIZES = {"inception_v3": 299}
-GRADIENTS = ["resnet18", "mobilenet_v2", "vit_b_16"]
+GRADIENTS = ["resnet18", "mobilenet_v2", "vit_b_16", "timm_vit_tiny"]
 OUTPUT_BOUND, GRADIENT_BOUND = 1e-4, 1e-3
 
 
 def make(name, size):
     torch.manual_seed(1)
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    model = getattr(torchvision.models, name)(weights=None, **options)
+    model = VisionTransformer(**TIMM[name]) if name in TIMM else getattr(torchvision.models, name)(weights=None, **options)
     model.train()
     with torch.no_grad():
         for parameter in model.parameters():  # heads and scales that start at nothing would hide what is before them
-            if parameter.dim() > 1 and parameter.abs().max() < 1e-4:
+            if parameter.numel() > 1 and 0 < parameter.abs().max() < 1e-4 or parameter.dim() > 1 and parameter.abs().max() == 0:
                 parameter.normal_(std=0.1)
         if any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()):
             model(torch.randn(4, 3, size, size))  # so that batch norms have statistics of their own
@@ -82,8 +85,9 @@ def gradient_error(arguments, model, x, folder):
     for name, gradient in found.items():
         name = name if name in wanted else name.replace("self_attention.weight", "self_attention.in_proj_weight")
         expected = wanted[name].grad.numpy()
-        gradient = gradient if gradient.shape == expected.shape else gradient.T
-        error += np.square(gradient.astype(float) - expected).sum()
+        # MatMul has weights the other way round, which the shape of a square one does not tell.
+        orders = [order.astype(float) for order in (gradient, gradient.T) if order.shape == expected.shape]
+        error += min(np.square(order - expected).sum() for order in orders)
         norm += np.square(expected.astype(float)).sum()
     return len(found), (error / norm) ** 0.5
 
