@@ -6,6 +6,7 @@
 
 #include "criteria/testbed/hit_draw.h"
 #include "engine/error.h"
+#include "engine/kernels/dispatch.h"
 #include "engine/random.h"
 #include "engine/tape/workspace.h"
 #include "models/evaluation.h"
@@ -51,7 +52,12 @@ void factorise(std::span<double> c, std::size_t n) {
 class Motion {
  public:
   Motion(const Site& site, std::span<const float> weight, std::span<const float> h, std::size_t samples, Noise noise)
-      : site_(site), weight_(weight), noise_(noise), h_(h.begin(), h.end()), in_(h.size() / (samples * site.places)) {
+      : site_(site),
+        weight_(weight),
+        noise_(noise),
+        samples_(samples),
+        in_(h.size() / (samples * site.places)),
+        h_(h.begin(), h.end()) {
     if (noise != Noise::gaussian) return;
     const std::size_t places = site.places;
     factors_.resize(samples * places * places);
@@ -59,7 +65,7 @@ class Motion {
       const std::span<double> factor = std::span(factors_).subspan(s * places * places, places * places);
       for (std::size_t a = 0; a < places; ++a)
         for (std::size_t b = 0; b <= a; ++b)
-          for (std::size_t i = 0; i < in_; ++i) factor[a * places + b] += double{read(s, a, i)} * double{read(s, b, i)};
+          for (std::size_t i = 0; i < in_; ++i) factor[a * places + b] += double{read(s, a)[i]} * double{read(s, b)[i]};
       factorise(factor, places);
     }
   }
@@ -67,26 +73,56 @@ class Motion {
   /// Moves what the layer gives, z, by a draw of noise for each sample. Returns how likely it is that any is hit: where it is not
   /// there is no damage.
   double move(double p, double largest, std::uint64_t key, std::span<float> z) {
+    constexpr double rare = 0.1;
     if (noise_ == Noise::gaussian) return add_normal(p * largest, key, z), 1;
+    if (p < rare) return add_few_hits(p, largest, key, z);
+    return add_many_hits(p, largest, key, z), 1;
+  }
+
+ private:
+  double add_few_hits(double p, double largest, std::uint64_t key, std::span<float> z) const {
     const HitDraw draw(neurons() * in_, p);
-    const RandomField heights(key);
-    for (std::size_t s = 0; s < h_.size() / (site_.places * in_); ++s) {
-      const float height = static_cast<float>(largest) * (1 - heights.uniform(0, s));
+    for (std::size_t s = 0; s < samples_; ++s) {
+      const float height = height_of(s, largest, key);
       draw(mix(key, s), [&](std::size_t hit) {
         const std::size_t neuron = hit / in_, input = hit % in_;
-        const float added = noise_ == Noise::impulse ? height : -weight(neuron, input);
-        for (std::size_t place = 0; place < site_.places; ++place) z[given(s, place, neuron)] += added * read(s, place, input);
+        const float added = added_to(neuron, input, height);
+        for (std::size_t place = 0; place < site_.places; ++place) z[given(s, place, neuron)] += added * read(s, place)[input];
       });
     }
     return draw.some_hit();
   }
 
- private:
+  void add_many_hits(double p, double largest, std::uint64_t key, std::span<float> z) {
+    const RandomField field(mix(key, hash("hits")));
+    const float bound = static_cast<float>(p);
+    added_.resize(in_), uniform_.resize(in_);
+    for (std::size_t s = 0; s < samples_; ++s) {
+      const float height = height_of(s, largest, key);
+      for (std::size_t neuron = 0; neuron < neurons(); ++neuron) {
+        field.uniform(s, neuron * in_, uniform_);
+        for (std::size_t i = 0; i < in_; ++i) added_[i] = uniform_[i] < bound ? added_to(neuron, i, height) : 0;
+        for (std::size_t place = 0; place < site_.places; ++place)
+          z[given(s, place, neuron)] +=
+              kernels::table<float>().dot(added_.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
+      }
+    }
+  }
+
+  /// The impulses' of a sample, in (0, M].
+  static float height_of(std::size_t sample, double largest, std::uint64_t key) {
+    return static_cast<float>(largest) * (1 - RandomField(key).uniform(0, sample));
+  }
+  /// What a hit adds to a weight.
+  float added_to(std::size_t neuron, std::size_t input, float height) const {
+    return noise_ == Noise::impulse ? height : -weight(neuron, input);
+  }
+
   void add_normal(double sigma, std::uint64_t key, std::span<float> z) {
     normal_.resize(z.size());
     RandomField(key).normal(0, 0, normal_);
     const std::size_t places = site_.places;
-    for (std::size_t s = 0; s < factors_.size() / (places * places); ++s) {
+    for (std::size_t s = 0; s < samples_; ++s) {
       const std::span<const double> factor = std::span(factors_).subspan(s * places * places, places * places);
       for (std::size_t neuron = 0; neuron < neurons(); ++neuron)
         for (std::size_t a = 0; a < places; ++a) {
@@ -98,8 +134,9 @@ class Motion {
   }
 
   std::size_t neurons() const { return static_cast<std::size_t>(site_.view.range.size()); }
-  float read(std::size_t sample, std::size_t place, std::size_t input) const {
-    return h_[(sample * site_.places + place) * in_ + input];
+  /// What one place reads: [inputs].
+  std::span<const float> read(std::size_t sample, std::size_t place) const {
+    return std::span(h_).subspan((sample * site_.places + place) * in_, in_);
   }
   std::size_t given(std::size_t sample, std::size_t place, std::size_t neuron) const {
     return (sample * site_.places + place) * static_cast<std::size_t>(site_.view.neurons) + row(neuron);
@@ -113,10 +150,11 @@ class Motion {
   Site site_;
   std::span<const float> weight_;
   Noise noise_;
-  std::vector<float> h_;  // [samples, places, inputs]
-  std::size_t in_;
-  std::vector<double> factors_;  // [samples, places, places], of which the lower triangle counts
-  std::vector<float> normal_;
+  std::size_t samples_, in_;
+  std::vector<float> h_;                // [samples, places, inputs]
+  std::vector<double> factors_;         // [samples, places, places], of which the lower triangle counts
+  std::vector<float> normal_;           // as what the layer gives
+  std::vector<float> added_, uniform_;  // [inputs]
 };
 
 /// Runs the network with noise on what one layer gives.
