@@ -86,7 +86,7 @@ class Motion {
       const float height = height_of(s, largest, key);
       draw(mix(key, s), [&](std::size_t hit) {
         const std::size_t neuron = hit / in_, input = hit % in_;
-        const float added = added_to(neuron, input, height);
+        const float added = height * added_to(neuron, input);
         for (std::size_t place = 0; place < site_.places; ++place) z[given(s, place, neuron)] += added * read(s, place)[input];
       });
     }
@@ -96,27 +96,36 @@ class Motion {
   void add_many_hits(double p, double largest, std::uint64_t key, std::span<float> z) {
     const RandomField field(mix(key, hash("hits")));
     const float bound = static_cast<float>(p);
-    added_.resize(in_), uniform_.resize(in_);
-    for (std::size_t s = 0; s < samples_; ++s) {
-      const float height = height_of(s, largest, key);
-      for (std::size_t neuron = 0; neuron < neurons(); ++neuron) {
+    const auto& dot = *kernels::table<float>().dot;
+    row_.resize(in_), hit_.resize(in_), uniform_.resize(in_);
+    for (std::size_t neuron = 0; neuron < neurons(); ++neuron) {
+      for (std::size_t i = 0; i < in_; ++i) row_[i] = added_to(neuron, i);
+      for (std::size_t s = 0; s < samples_; ++s) {
+        const float height = height_of(s, largest, key);
         field.uniform(s, neuron * in_, uniform_);
-        for (std::size_t i = 0; i < in_; ++i) added_[i] = uniform_[i] < bound ? added_to(neuron, i, height) : 0;
+        select(uniform_, bound, row_, hit_);
         for (std::size_t place = 0; place < site_.places; ++place)
-          z[given(s, place, neuron)] +=
-              kernels::table<float>().dot(added_.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
+          z[given(s, place, neuron)] += height * dot(hit_.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
       }
     }
   }
 
-  /// The impulses' of a sample, in (0, M].
-  static float height_of(std::size_t sample, double largest, std::uint64_t key) {
-    return static_cast<float>(largest) * (1 - RandomField(key).uniform(0, sample));
+  /// to[i] = values[i] where u[i] < bound, else 0.
+  static void select(const std::vector<float>& u, float bound, const std::vector<float>& values, std::vector<float>& to) {
+    const float *chances = u.data(), *from = values.data();
+    float* out = to.data();
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      const float value = from[i];  // read always, which lets the compiler choose by vectors
+      out[i] = chances[i] < bound ? value : 0.0f;
+    }
   }
-  /// What a hit adds to a weight.
-  float added_to(std::size_t neuron, std::size_t input, float height) const {
-    return noise_ == Noise::impulse ? height : -weight(neuron, input);
+
+  /// Of a sample's impulses, in (0, M]; 1 for zeros.
+  float height_of(std::size_t sample, double largest, std::uint64_t key) const {
+    return noise_ == Noise::impulse ? static_cast<float>(largest) * (1 - RandomField(key).uniform(0, sample)) : 1;
   }
+  /// What a hit of height 1 adds to a weight.
+  float added_to(std::size_t neuron, std::size_t input) const { return noise_ == Noise::impulse ? 1 : -weight(neuron, input); }
 
   void add_normal(double sigma, std::uint64_t key, std::span<float> z) {
     normal_.resize(z.size());
@@ -151,10 +160,10 @@ class Motion {
   std::span<const float> weight_;
   Noise noise_;
   std::size_t samples_, in_;
-  std::vector<float> h_;                // [samples, places, inputs]
-  std::vector<double> factors_;         // [samples, places, places], of which the lower triangle counts
-  std::vector<float> normal_;           // as what the layer gives
-  std::vector<float> added_, uniform_;  // [inputs]
+  std::vector<float> h_;                    // [samples, places, inputs]
+  std::vector<double> factors_;             // [samples, places, places], of which the lower triangle counts
+  std::vector<float> normal_;               // as what the layer gives
+  std::vector<float> row_, hit_, uniform_;  // [inputs]
 };
 
 /// Runs the network with noise on what one layer gives.
