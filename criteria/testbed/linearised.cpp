@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t most_samples = 32;  // that run at once
 constexpr std::size_t most_logits = 16;
 constexpr std::size_t most_floats = std::size_t{1} << 22;  // of a batch's J, unless one sample has more
-constexpr std::size_t draws = 16;                          // of a sample, at most
+constexpr std::size_t most_draws = 16;                     // of a sample, at most
 
 /// Keeps the rows of J that one reverse sweep makes of a layer's weight, those of all samples of a batch: [samples, weights].
 class RowSink final : public GradientSink<float> {
@@ -174,13 +174,13 @@ class NormalPrediction final : public Prediction {
     const std::vector<double> root = root_of_gram(jacobian, sample);
     Random random(key);
     for (const double level : levels_)
-      for (std::size_t draw = 0; draw < draws; ++draw) {
+      for (std::size_t draw = 0; draw < most_draws; ++draw) {
         std::ranges::fill(move_, 0);
         for (std::size_t b = 0; b < move_.size(); ++b) {
           const double normal = random.normal();
           for (std::size_t a = b; a < move_.size(); ++a) move_[a] += root[a * move_.size() + b] * normal;
         }
-        safer::add(sum_, mover_.damage(move_, level * largest_), 1 / static_cast<double>(draws * levels_.size()));
+        safer::add(sum_, mover_.damage(move_, level * largest_), 1 / static_cast<double>(most_draws * levels_.size()));
       }
   }
   Damages mean(std::size_t samples) const override {
@@ -236,8 +236,8 @@ class HitPrediction final : public Prediction {
     std::vector<double> move(classes);
     for (std::size_t point = 0; point < curves_[0].grid().size(); ++point) {
       const auto hits = static_cast<std::size_t>(curves_[0].grid()[point]);
-      const std::size_t windows = std::min(draws, places_.size() / hits);
-      const std::size_t heights = impulse_ ? draws / windows : 1;
+      const std::size_t windows = std::min(most_draws, places_.size() / hits);
+      const std::size_t heights = impulse_ ? most_draws / windows : 1;
       for (std::size_t window = 0; window < windows; ++window) {
         const double *begin = sums_.data() + window * hits * classes, *end = begin + hits * classes;
         for (std::size_t c = 0; c < classes; ++c) move[c] = end[c] - begin[c];
