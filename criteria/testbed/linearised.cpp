@@ -149,14 +149,12 @@ class RoundingPrediction final : public Prediction {
   Damages sum_{};
 };
 
-/// The places of a layer's weights in its tensor. Noise of level 1 that sets them to 0 tells.
+/// The places of a layer's weights in its tensor.
 std::vector<std::size_t> places_of(const Network& network, const Layer& layer) {
-  const Shape& shape = network.parameters[layer.parameter].shape();
-  std::vector<float> outside(static_cast<std::size_t>(shape.size()), 1.0f);
-  perturb(outside, weight_view(shape, layer), {.noise = Noise::zero, .level = 1});
   std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < outside.size(); ++i)
-    if (outside[i] == 0) places.push_back(i);
+  each_run(weight_view(network.parameters[layer.parameter].shape(), layer), [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t i = first; i < first + count; ++i) places.push_back(static_cast<std::size_t>(i));
+  });
   return places;
 }
 
@@ -242,8 +240,9 @@ class HitPrediction final : public Prediction {
         const double *begin = sums_.data() + window * hits * classes, *end = begin + hits * classes;
         for (std::size_t c = 0; c < classes; ++c) move[c] = end[c] - begin[c];
         for (std::size_t i = 0; i < heights; ++i) {
-          const double part = (static_cast<double>(i) + random.uniform()) / static_cast<double>(heights);
-          const Damages damages = mover_.damage(move, impulse_ ? largest_ * part : -1);
+          const double times =
+              impulse_ ? largest_ * ((static_cast<double>(i) + random.uniform()) / static_cast<double>(heights)) : -1;
+          const Damages damages = mover_.damage(move, times);
           for (std::size_t kind = 0; kind < curves_.size(); ++kind)
             curves_[kind].add(point, damages[kind], 1 / static_cast<double>(windows * heights));
         }
