@@ -275,14 +275,16 @@ RankResult rank_layers(const Network& network, const Tensor& calibration, const 
   return result;
 }
 
-std::int64_t count_passes(const Network& network, const RankOptions& options) {
+Passes count_passes(const Network& network, const RankOptions& options) {
   const Ranker ranker(network, find_preset(options.preset), options);
-  std::int64_t passes = 0;
+  Passes passes;
   for (const ProbeInfo& probe : probes()) {
     std::vector<Needs> own = ranker.needs;
     std::erase_if(own, [&](const Needs& need) { return need.probe != probe.probe; });
     const bool all_outputs = probe.swept == Swept::probabilities || probe.swept == Swept::likelihood;
-    passes += count_runs(network, ranker.weights, own, ranker.probes) * (all_outputs ? output_sweeps(network.classes()) : 1);
+    const std::int64_t runs = count_runs(network, ranker.weights, own, ranker.probes);
+    passes.forward += runs;
+    if (!probe.forward_only) passes.reverse += runs * (all_outputs ? output_sweeps(network.classes()) : 1);
   }
   return passes;
 }

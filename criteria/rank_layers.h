@@ -83,8 +83,12 @@ struct RankResult {
 /// not f32, or that has no layers or, where the criterion needs them, no per-sample gradients.
 RankResult rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options = {});
 
-/// How often that takes every sample through the network, at most forwards and backwards: passes of criteria without gradients, and
-/// those that begin at a moved layer, cost less. Throws Error likewise.
-std::int64_t count_passes(const Network& network, const RankOptions& options);
+/// How often every sample goes through the network.
+struct Passes {
+  std::int64_t forward = 0, reverse = 0;
+};
+
+/// What a ranking takes; passes that begin at a moved layer are counted whole. Throws Error likewise.
+Passes count_passes(const Network& network, const RankOptions& options);
 
 }  // namespace safer

@@ -159,7 +159,7 @@ int rank(std::span<const char* const> args, std::ostream& out, std::ostream& log
   const bool folded = network.tape.size() < found_nodes;
   const Dataset calibration = load_dataset(given, network, Split::calibration, {samples, chosen.seed});
   chosen.labels = calibration.labels;
-  if (count_passes(network, chosen) > 0) check_inputs(network, calibration.inputs, calibration.name);
+  if (count_passes(network, chosen).forward > 0) check_inputs(network, calibration.inputs, calibration.name);
   if (!common.quiet) log << cost_remark(network, chosen, calibration.size(), pass_seconds(network, calibration, chosen));
   RankResult result;
   {

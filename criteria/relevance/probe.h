@@ -56,6 +56,7 @@ struct ProbeInfo {
   bool reads_path = false;   // ProbeOptions::joint means something
   bool reads_noise = false;  // likewise draws and noise
   bool reads_masks = false;
+  bool forward_only = false;
   Grain grain = Grain::weight;
   Swept swept = Swept::target;
   int steps = 0;  // the probe's own number of steps; 0: it has none

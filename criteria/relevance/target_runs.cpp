@@ -13,6 +13,7 @@ namespace safer {
 namespace {
 
 constexpr std::int64_t largest_batch = 256, batch_bytes = std::int64_t{256} << 20;
+constexpr std::size_t kept_bytes = std::size_t{1} << 30;
 
 bool sweeps(Swept swept) { return swept != Swept::nothing && swept != Swept::logits; }
 
@@ -130,6 +131,7 @@ class TargetRuns::Batch {
   Batch& operator=(const Batch&) = delete;
 
   std::int64_t size() const { return static_cast<std::int64_t>(classes_.size()); }
+  std::size_t bytes() const { return workspace_.plan().bytes(); }
   std::span<float> inputs() { return inputs_; }
   /// The classes that targets read; -1 is no answer, because a logit was NaN.
   void freeze(std::span<const std::int64_t> classes) {
@@ -209,6 +211,10 @@ TargetRuns::TargetRuns(const Network& network, const Calibration& calibration, s
   classes_.resize(order_.size());
   if (labelled)
     for (std::size_t s = 0; s < order_.size(); ++s) classes_[s] = calibration.labels[static_cast<std::size_t>(order_[s])];
+  if (options.moves_one && options.chunk == 0) {  // chunks are run one by one
+    made_.push_back(std::make_unique<Batch>(*program_, network_, batches_[1], options_));
+    keeps_all_ = made_.front()->bytes() * batches() <= kept_bytes;
+  }
 }
 
 TargetRuns::~TargetRuns() = default;
@@ -234,7 +240,9 @@ std::span<const std::int64_t> TargetRuns::classes() {
 
 TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
   const std::int64_t first = batches_[b], size = batches_[b + 1] - first;
-  auto found = std::ranges::find_if(made_, [&](const auto& batch) { return batch->size() == size; });
+  auto found = std::ranges::find_if(made_, [&](const auto& batch) {
+    return batch->size() == size && (!keeps_all_ || batch->holds < 0 || batch->holds == static_cast<std::int64_t>(b));
+  });
   if (found == made_.end()) {
     made_.push_back(std::make_unique<Batch>(*program_, network_, size, options_));
     found = made_.end() - 1;
@@ -257,8 +265,8 @@ TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
 }
 
 void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> given) {
-  // To start in the middle pays where the first part is still there: with several batches it would have to be run for each.
-  const int from = moved >= 0 && batches_.size() == 2 && options_.moves_one ? program_->place[static_cast<std::size_t>(moved)] : -1;
+  // To start in the middle pays where the first part is still there.
+  const int from = moved >= 0 && keeps_all_ ? program_->place[static_cast<std::size_t>(moved)] : -1;
   for (std::size_t b = 0; b + 1 < batches_.size(); ++b) {
     Batch& batch = load(b, moved == nothing || from >= 0);
     if (from >= 0) {

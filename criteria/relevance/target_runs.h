@@ -84,7 +84,8 @@ class TargetRuns {
   std::vector<std::int64_t> order_, bounds_, batches_;  // batch b: samples batches_[b] .. batches_[b + 1] - 1
   std::vector<std::int64_t> classes_;                   // frozen, by place in order_
   std::vector<bool> frozen_;                            // by batch
-  std::vector<std::unique_ptr<Batch>> made_;            // one for each size of batch, of which there are few
+  bool keeps_all_ = false;                              // each batch has memory of its own
+  std::vector<std::unique_ptr<Batch>> made_;            // or else one for each size of batch, of which there are few
 };
 
 }  // namespace safer

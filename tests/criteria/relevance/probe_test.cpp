@@ -8,6 +8,8 @@
 #include <string>
 
 #include "criteria/rank_layers.h"
+#include "criteria/relevance/hsic.h"
+#include "criteria/relevance/ig.h"
 #include "criteria/relevance/sweep.h"
 #include "criteria/relevance/table.h"
 #include "engine/error.h"
@@ -83,6 +85,21 @@ TEST_CASE("sweeps run the samples as often as they say, and from the moved layer
     CHECK(counted.end.reverse == (std::string(expected.criterion) == "hsic" ? 0 : n * expected.sweeps));
     CHECK(done == total);
     CHECK(total == n * expected.sweeps);
+  }
+}
+
+TEST_CASE("runs of several batches, too, begin at the moved layer") {
+  const std::int64_t n = 20;
+  for (const std::int64_t batch : {20, 7}) {
+    CAPTURE(batch);
+    Counted counted;
+    const std::vector<int> weights = {0, 1};
+    const std::vector<Needs> needs = {ig_criterion.needs(PresetId::recommended), hsic_criterion.needs(PresetId::recommended)};
+    sweep(counted.network, {random_tensor({n, 3}, 5), {}, Target::pseudo_ce}, weights, needs,
+          {.batch = batch, .probes = {.steps = 4, .masks = 8}});
+    CHECK(counted.middle.forward == n * (1 + 4 + 1 + 8));
+    CHECK(counted.end.forward == n * (1 + 2 * 4 + 1 + 2 * 8));
+    CHECK(counted.end.reverse == n * 2 * 4);
   }
 }
 
