@@ -1,6 +1,7 @@
 #include "criteria/relevance/perturbation_sweep.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "criteria/damage.h"
@@ -88,9 +89,20 @@ void sweep_perturbation(const SweepContext& context) {
         for (std::size_t way = 0; way < change_count; ++way) {
           const std::uint64_t own_key = mix(mix(key, static_cast<std::uint64_t>(step)), way);
           perturb(fresh(layer), layer.view, draw_of(static_cast<Change>(way), layer, (step + 0.5) / steps, own_key));
-          measure(way * layer.swept.parts + layer.swept.part);
+          measure((way * static_cast<std::size_t>(steps) + static_cast<std::size_t>(step)) * layer.swept.parts + layer.swept.part);
         }
     }
+  }
+}
+
+void mean_distances(Change way, std::span<const double> sum, double samples, std::span<double> phi) {
+  const std::size_t layers = phi.size(), steps = sum.size() / (change_count * layers);
+  const std::span<const double> own = sum.subspan(static_cast<std::size_t>(way) * steps * layers, steps * layers);
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    double roots = 0;
+    for (std::size_t step = 0; step < steps; ++step) roots += std::sqrt(own[step * layers + layer] / samples);
+    const double mean = roots / static_cast<double>(steps);
+    phi[layer] = mean * mean;
   }
 }
 

@@ -17,9 +17,12 @@ enum class Change {
 constexpr int change_count = 2;
 
 /// Runs the network while one layer at a time is changed in each way, at s = the middles of equal steps from 0 to 1, with another
-/// draw of what is random for each chunk of samples. For each way a layer gets the distance (L2) of the probabilities from those
-/// of the whole network, summed over samples and steps: first those of all layers of a weight tensor for the first Change, then
-/// those for the second.
+/// draw of what is random for each chunk of samples. A weight tensor gets [change, step, layer of the tensor]: the distance (L2) of
+/// the probabilities from those of the whole network, summed over samples.
 void sweep_perturbation(const SweepContext& context);
+
+/// phi[layer] = (mean over steps of sqrt(distance))^2 for one of the ways, from what sweep_perturbation has summed for a weight
+/// tensor: in a plain mean the large distances of large strengths would outweigh all others.
+void mean_distances(Change way, std::span<const double> sum, double samples, std::span<double> phi);
 
 }  // namespace safer

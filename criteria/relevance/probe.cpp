@@ -130,7 +130,7 @@ constexpr ProbeInfo table[] = {
      .runs = perturbation_runs,
      .layout =
          [](const Needs&, const ProbeOptions& options, Weights weights) {
-           return Sums::Layout{times_layers(change_count, weights), true, steps_of(Probe::perturbation, options)};
+           return Sums::Layout{times_layers(std::int64_t{change_count} * steps_of(Probe::perturbation, options), weights)};
          },
      .sweep = sweep_perturbation,
      .chunk = perturbation_chunk},

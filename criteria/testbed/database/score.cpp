@@ -31,12 +31,14 @@ struct NoiseAware {
   Predicted (*predict)(const Network&, const Dataset& calibration, const Recipe&, const Specimen&, const Condition&);
 };
 
+int draws_of(const Specimen& specimen, int draws) { return specimen.family == MoonsFamily::transformer ? draws / 4 : draws; }
+
 Predicted replay(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
                  const Condition& condition) {
   const Dataset unlabelled{calibration.name, calibration.inputs, {}, 0};
   MeasureOptions options = measure_options(recipe, specimen, condition, repetitions);  // noise that no truth has seen
   options.points = calibration.size();
-  options.first_draws = options.most_draws = monte_carlo_draws;
+  options.first_draws = options.most_draws = draws_of(specimen, monte_carlo_draws);
   const Measurement found = measure(network, unlabelled, options);
   return {found.scores(Damage::logits), found.scores(Damage::probabilities), found.scores(Damage::accuracy)};
 }
@@ -59,8 +61,9 @@ Predicted linearise(const Network& network, const Dataset& calibration, const Re
 Predicted reparametrise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
                         const Condition& condition) {
   const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
+  const int draws = draws_of(specimen, reparametrised_draws);
   return by_kind(reparametrised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs, condition.noise,
-                                       recipe.levels, reparametrised_draws, seed));
+                                       recipe.levels, draws, seed));
 }
 
 bool on_weights(const Condition& condition) { return condition.place == Place::weights; }

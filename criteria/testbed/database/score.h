@@ -26,6 +26,7 @@ struct ScoreResult {
 ///   linear        the formulas of linearised.h on the same samples: noise on weights, logits and probabilities
 ///   reparametrised  those of reparametrised.h, 4 replays a level: random noise on weights
 constexpr std::string_view monte_carlo = "monte-carlo", linear_formula = "linear", reparametrised = "reparametrised";
+/// A transformer's many layers are replayed a quarter as often.
 constexpr int monte_carlo_draws = 8, reparametrised_draws = 4;
 
 /// Scores all layers of all networks by every criterion and reduction of the presets, and by what knows the noise, as far
