@@ -61,32 +61,33 @@ std::vector<Known> reduce(const FoldNode& node) {
   })};
 }
 
-constexpr FoldRow rows[] = {
-    {"Add", binary<Add>},
-    {"And", binary<Fixed<std::logical_and<>>>},
-    {"Div", binary<Div>},
-    {"Equal", comparison<Equal>},
-    {"Greater", comparison<Fixed<std::greater<>>>},
-    {"GreaterOrEqual", comparison<Fixed<std::greater_equal<>>>},
-    {"Less", comparison<Fixed<std::less<>>>},
-    {"LessOrEqual", comparison<Fixed<std::less_equal<>>>},
-    {"Max", binary<Fixed<Larger>>},
-    {"Min", binary<Fixed<Smaller>>},
-    {"Mod", mod},
-    {"Mul", binary<Mul>},
-    {"Neg", negative},
-    {"Or", binary<Fixed<std::logical_or<>>>},
-    {"Pow", binary<Fixed<Power>>},
-    {"ReduceMax", reduce<Fixed<Larger>>},
-    {"ReduceMin", reduce<Fixed<Smaller>>},
-    {"ReduceProd", reduce<Mul>},
-    {"ReduceSum", reduce<Add>},
-    {"Sub", binary<Sub>},
-    {"Sum", binary<Add>},
-};
-
 }  // namespace
 
-std::span<const FoldRow> arithmetic_folds() { return rows; }
+std::span<const FoldRow> arithmetic_folds() {
+  static constexpr FoldRow rows[] = {
+      {"Add", binary<Add>},
+      {"And", binary<Fixed<std::logical_and<>>>},
+      {"Div", binary<Div>},
+      {"Equal", comparison<Equal>},
+      {"Greater", comparison<Fixed<std::greater<>>>},
+      {"GreaterOrEqual", comparison<Fixed<std::greater_equal<>>>},
+      {"Less", comparison<Fixed<std::less<>>>},
+      {"LessOrEqual", comparison<Fixed<std::less_equal<>>>},
+      {"Max", binary<Fixed<Larger>>},
+      {"Min", binary<Fixed<Smaller>>},
+      {"Mod", mod},
+      {"Mul", binary<Mul>},
+      {"Neg", negative},
+      {"Or", binary<Fixed<std::logical_or<>>>},
+      {"Pow", binary<Fixed<Power>>},
+      {"ReduceMax", reduce<Fixed<Larger>>},
+      {"ReduceMin", reduce<Fixed<Smaller>>},
+      {"ReduceProd", reduce<Mul>},
+      {"ReduceSum", reduce<Add>},
+      {"Sub", binary<Sub>},
+      {"Sum", binary<Add>},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

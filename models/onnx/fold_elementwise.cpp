@@ -86,24 +86,25 @@ std::vector<Known> range(const FoldNode& node) {
   return {{converted(y, node.in(0).value.type())}};
 }
 
-constexpr FoldRow rows[] = {
-    {"Abs", unary<absolute>},
-    {"Cast", cast},
-    {"Ceil", rounded<up>},
-    {"Exp", unary<exponential>},
-    {"Floor", rounded<down>},
-    {"Log", unary<logarithm>},
-    {"Not", unary<no>},
-    {"Range", range},
-    {"Reciprocal", unary<reciprocal>},
-    {"Round", unary<nearest>},
-    {"Sign", unary<sign>},
-    {"Sqrt", unary<root>},
-    {"Where", where},
-};
-
 }  // namespace
 
-std::span<const FoldRow> elementwise_folds() { return rows; }
+std::span<const FoldRow> elementwise_folds() {
+  static constexpr FoldRow rows[] = {
+      {"Abs", unary<absolute>},
+      {"Cast", cast},
+      {"Ceil", rounded<up>},
+      {"Exp", unary<exponential>},
+      {"Floor", rounded<down>},
+      {"Log", unary<logarithm>},
+      {"Not", unary<no>},
+      {"Range", range},
+      {"Reciprocal", unary<reciprocal>},
+      {"Round", unary<nearest>},
+      {"Sign", unary<sign>},
+      {"Sqrt", unary<root>},
+      {"Where", where},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

@@ -270,16 +270,17 @@ std::vector<Known> constant_of_shape(const FoldNode& node) {
   return {{take(node, value, StridedView{shape})}};
 }
 
-constexpr FoldRow rows[] = {
-    {"Concat", concat},     {"Constant", constant},   {"ConstantOfShape", constant_of_shape},
-    {"Expand", expand},     {"Flatten", flatten},     {"Gather", gather},
-    {"Identity", identity}, {"Reshape", reshape},     {"ScatterND", scatter},
-    {"Slice", slice},       {"Split", split},         {"Squeeze", squeeze},
-    {"Tile", tile},         {"Transpose", transpose}, {"Unsqueeze", unsqueeze},
-};
-
 }  // namespace
 
-std::span<const FoldRow> layout_folds() { return rows; }
+std::span<const FoldRow> layout_folds() {
+  static constexpr FoldRow rows[] = {
+      {"Concat", concat},     {"Constant", constant},   {"ConstantOfShape", constant_of_shape},
+      {"Expand", expand},     {"Flatten", flatten},     {"Gather", gather},
+      {"Identity", identity}, {"Reshape", reshape},     {"ScatterND", scatter},
+      {"Slice", slice},       {"Split", split},         {"Squeeze", squeeze},
+      {"Tile", tile},         {"Transpose", transpose}, {"Unsqueeze", unsqueeze},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

@@ -58,11 +58,12 @@ std::vector<Known> clip(const FoldNode& node) {
   return {y};
 }
 
-constexpr FoldRow rows[] = {{"Clip", clip}, {"DequantizeLinear", dequantize}, {"QuantizeLinear", quantize}};
-
 }  // namespace
 
-std::span<const FoldRow> quantize_folds() { return rows; }
+std::span<const FoldRow> quantize_folds() {
+  static constexpr FoldRow rows[] = {{"Clip", clip}, {"DequantizeLinear", dequantize}, {"QuantizeLinear", quantize}};
+  return rows;
+}
 
 QuantizedRange quantized_range(DType zero_point, const Attributes& attributes) {
   const auto asked = static_cast<ElementType>(attributes.integer("output_dtype", 0));

@@ -95,35 +95,36 @@ std::vector<Value> normalised(const NodeImport& node) {
   return single(reshape(f(flatten(node.var(0), axis), axis), shape, x.type().batch_axis));
 }
 
-constexpr Operator rows[] = {
-    {"Abs", unary<absolute>},
-    {"Celu", celu},
-    {"Clip", limited},
-    {"Elu", elu},
-    {"Erf", unary<erf>},
-    {"Exp", unary<exp>},
-    {"Gelu", gelu},
-    {"HardSigmoid", hard_sigmoid},
-    {"HardSwish", unary<hard_swish>},
-    {"LeakyRelu", leaky},
-    {"Log", unary<log>},
-    {"LogSoftmax", normalised<log_softmax>},
-    {"Mish", unary<mish>},
-    {"Neg", unary<negative>},
-    {"PRelu", parametric_relu},
-    {"Reciprocal", unary<reciprocal>},
-    {"Relu", unary<relu>},
-    {"Selu", selu},
-    {"Sigmoid", unary<sigmoid>},
-    {"Softmax", normalised<softmax>},
-    {"Softplus", unary<softplus>},
-    {"Softsign", unary<softsign>},
-    {"Sqrt", unary<sqrt>},
-    {"Tanh", unary<tanh>},
-};
-
 }  // namespace
 
-std::span<const Operator> activation_operators() { return rows; }
+std::span<const Operator> activation_operators() {
+  static constexpr Operator rows[] = {
+      {"Abs", unary<absolute>},
+      {"Celu", celu},
+      {"Clip", limited},
+      {"Elu", elu},
+      {"Erf", unary<erf>},
+      {"Exp", unary<exp>},
+      {"Gelu", gelu},
+      {"HardSigmoid", hard_sigmoid},
+      {"HardSwish", unary<hard_swish>},
+      {"LeakyRelu", leaky},
+      {"Log", unary<log>},
+      {"LogSoftmax", normalised<log_softmax>},
+      {"Mish", unary<mish>},
+      {"Neg", unary<negative>},
+      {"PRelu", parametric_relu},
+      {"Reciprocal", unary<reciprocal>},
+      {"Relu", unary<relu>},
+      {"Selu", selu},
+      {"Sigmoid", unary<sigmoid>},
+      {"Softmax", normalised<softmax>},
+      {"Softplus", unary<softplus>},
+      {"Softsign", unary<softsign>},
+      {"Sqrt", unary<sqrt>},
+      {"Tanh", unary<tanh>},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

@@ -34,10 +34,11 @@ std::vector<Value> conv(const NodeImport& node) {
   return single(reshape(y, {y.shape()[0], y.shape()[1], y.shape()[3]}, 0));
 }
 
-constexpr Operator rows[] = {{"Conv", conv}};
-
 }  // namespace
 
-std::span<const Operator> conv_operators() { return rows; }
+std::span<const Operator> conv_operators() {
+  static constexpr Operator rows[] = {{"Conv", conv}};
+  return rows;
+}
 
 }  // namespace safer::onnx

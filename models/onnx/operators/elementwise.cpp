@@ -83,21 +83,22 @@ std::vector<Value> where(const NodeImport& node) {
   return single(select(node, mask, inverse, 1, 2));
 }
 
-constexpr Operator rows[] = {
-    {"Add", chain<add, Role::bias>},
-    {"Div", chain<div, Role::norm>},
-    {"Max", extreme<larger>},
-    {"Mean", mean_of_inputs},
-    {"Min", extreme<smaller>},
-    {"Mul", chain<mul, Role::norm>},
-    {"Pow", power},
-    {"Sub", chain<sub, Role::bias>},
-    {"Sum", chain<add, Role::bias>},
-    {"Where", where},
-};
-
 }  // namespace
 
-std::span<const Operator> elementwise_operators() { return rows; }
+std::span<const Operator> elementwise_operators() {
+  static constexpr Operator rows[] = {
+      {"Add", chain<add, Role::bias>},
+      {"Div", chain<div, Role::norm>},
+      {"Max", extreme<larger>},
+      {"Mean", mean_of_inputs},
+      {"Min", extreme<smaller>},
+      {"Mul", chain<mul, Role::norm>},
+      {"Pow", power},
+      {"Sub", chain<sub, Role::bias>},
+      {"Sum", chain<add, Role::bias>},
+      {"Where", where},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

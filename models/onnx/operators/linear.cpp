@@ -65,10 +65,11 @@ std::vector<Value> matrix_product(const NodeImport& node) {
   return {node.like(0, linear(x, W, {}, node.path(), WeightLayout::in_out))};
 }
 
-constexpr Operator rows[] = {{"Gemm", gemm}, {"MatMul", matrix_product}};
-
 }  // namespace
 
-std::span<const Operator> linear_operators() { return rows; }
+std::span<const Operator> linear_operators() {
+  static constexpr Operator rows[] = {{"Gemm", gemm}, {"MatMul", matrix_product}};
+  return rows;
+}
 
 }  // namespace safer::onnx

@@ -90,14 +90,15 @@ std::vector<Value> local_response_normalization(const NodeImport& node) {
   return single(x / reshape(exp(log(base) * node.attributes().number("beta", 0.75)), shape, 0));
 }
 
-constexpr Operator rows[] = {
-    {"BatchNormalization", batch_normalization},       {"GroupNormalization", group_normalization},
-    {"InstanceNormalization", instance_normalization}, {"LRN", local_response_normalization},
-    {"LayerNormalization", layer_normalization},       {"LpNormalization", lp_normalization},
-};
-
 }  // namespace
 
-std::span<const Operator> norm_operators() { return rows; }
+std::span<const Operator> norm_operators() {
+  static constexpr Operator rows[] = {
+      {"BatchNormalization", batch_normalization},       {"GroupNormalization", group_normalization},
+      {"InstanceNormalization", instance_normalization}, {"LRN", local_response_normalization},
+      {"LayerNormalization", layer_normalization},       {"LpNormalization", lp_normalization},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

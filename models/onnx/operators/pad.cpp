@@ -7,7 +7,7 @@
 namespace safer::onnx {
 namespace {
 
-constexpr std::int64_t largest = std::int64_t{1} << 31;
+constexpr std::int64_t most_padding = std::int64_t{1} << 31;
 
 /// Which place along an axis of `size` stands at `at`, which may lie beyond it.
 std::int64_t source(std::int64_t at, std::int64_t size, std::string_view mode) {
@@ -49,7 +49,7 @@ std::vector<Value> padded(const NodeImport& node) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto axis = axes.empty() ? i : static_cast<std::size_t>(x.shape().axis(axes[i], "axes"));
     begins[axis] = given[i], ends[axis] = given[count + i];
-    if (std::max(std::abs(begins[axis] / 2), std::abs(ends[axis] / 2)) > largest / 2)
+    if (std::max(std::abs(begins[axis] / 2), std::abs(ends[axis] / 2)) > most_padding / 2)
       throw Error("pads of {} and {}", given[i], given[count + i]);
   }
   x = crop(x, begins, ends);
@@ -66,10 +66,11 @@ std::vector<Value> padded(const NodeImport& node) {
   return single(x);
 }
 
-constexpr Operator rows[] = {{"Pad", padded}};
-
 }  // namespace
 
-std::span<const Operator> pad_operators() { return rows; }
+std::span<const Operator> pad_operators() {
+  static constexpr Operator rows[] = {{"Pad", padded}};
+  return rows;
+}
 
 }  // namespace safer::onnx

@@ -63,15 +63,16 @@ std::vector<Value> global(const NodeImport& node) {
   return single(f(node.var(0)));
 }
 
-constexpr Operator rows[] = {
-    {"AveragePool", average_pool},
-    {"GlobalAveragePool", global<global_average_pool>},
-    {"GlobalMaxPool", global<global_max_pool>},
-    {"MaxPool", max_pool},
-};
-
 }  // namespace
 
-std::span<const Operator> pool_operators() { return rows; }
+std::span<const Operator> pool_operators() {
+  static constexpr Operator rows[] = {
+      {"AveragePool", average_pool},
+      {"GlobalAveragePool", global<global_average_pool>},
+      {"GlobalMaxPool", global<global_max_pool>},
+      {"MaxPool", max_pool},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

@@ -67,12 +67,11 @@ std::vector<Value> clip_quantized(const NodeImport& node) {
   return {on_grid(node, x.var, grid)};
 }
 
-namespace {
+namespace {}  // namespace
 
-constexpr Operator rows[] = {{"DequantizeLinear", dequantize}, {"QuantizeLinear", quantize}};
-
-}  // namespace
-
-std::span<const Operator> quantize_operators() { return rows; }
+std::span<const Operator> quantize_operators() {
+  static constexpr Operator rows[] = {{"DequantizeLinear", dequantize}, {"QuantizeLinear", quantize}};
+  return rows;
+}
 
 }  // namespace safer::onnx

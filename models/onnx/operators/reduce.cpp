@@ -45,20 +45,21 @@ std::vector<Value> reduced(const NodeImport& node) {
   return {{nullptr, f(x, axes, keep), input.merged}};
 }
 
-constexpr Operator rows[] = {
-    {"ReduceL1", reduced<l1_of>},
-    {"ReduceL2", reduced<l2_of>},
-    {"ReduceLogSum", reduced<log_of_sum>},
-    {"ReduceLogSumExp", reduced<log_of_exponentials>},
-    {"ReduceMax", reduced<max_of>},
-    {"ReduceMean", reduced<mean_of>},
-    {"ReduceMin", reduced<min_of>},
-    {"ReduceSum", reduced<sum_of>},
-    {"ReduceSumSquare", reduced<squares_of>},
-};
-
 }  // namespace
 
-std::span<const Operator> reduce_operators() { return rows; }
+std::span<const Operator> reduce_operators() {
+  static constexpr Operator rows[] = {
+      {"ReduceL1", reduced<l1_of>},
+      {"ReduceL2", reduced<l2_of>},
+      {"ReduceLogSum", reduced<log_of_sum>},
+      {"ReduceLogSumExp", reduced<log_of_exponentials>},
+      {"ReduceMax", reduced<max_of>},
+      {"ReduceMean", reduced<mean_of>},
+      {"ReduceMin", reduced<min_of>},
+      {"ReduceSum", reduced<sum_of>},
+      {"ReduceSumSquare", reduced<squares_of>},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx

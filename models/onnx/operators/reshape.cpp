@@ -10,12 +10,12 @@ namespace safer::onnx {
 namespace {
 
 /// The sizes of one sample, and which of them the batch multiplies; -1: nothing says it.
-struct Target {
+struct ReshapedType {
   Shape sample;
   int batch_axis = -1;
 };
 
-Target target_of(const ValueType& x, const std::vector<Size>& sizes) {
+ReshapedType target_of(const ValueType& x, const std::vector<Size>& sizes) {
   std::vector<std::int64_t> sample;
   int open = -1, batch_axis = -1;
   for (const Size& size : sizes) {
@@ -79,7 +79,7 @@ std::vector<Size> sizes_of(const Value& value) { return sizes_of(shape_of(value)
 
 Value reshaped(const Value& x, const std::vector<Size>& sizes, bool baked) {
   const ValueType type = x.var.type();
-  Target target = target_of(type, sizes);
+  ReshapedType target = target_of(type, sizes);
   if (target.sample.size() != type.shape.size())
     throw Error("{} has {} elements a sample, but {} has {}", text(type), type.shape.size(), target.sample, target.sample.size());
   if (!type.batched()) return {nullptr, reshape(x.var, target.sample)};

@@ -13,24 +13,24 @@
 namespace safer::onnx {
 namespace {
 
-struct Target {
+struct ResizedAxes {
   std::vector<std::int64_t> sizes;
   std::vector<double> scales;
   std::vector<double> begins = {}, ends = {};  // of tf_crop_and_resize
   double outside = 0;                          // what it shows beyond the input
 };
 
-constexpr std::int64_t largest = 1 << 20;  // places along an axis of the result
+constexpr std::int64_t most_places = 1 << 20;  // places along an axis of the result
 
 std::int64_t scaled(std::int64_t size, double scale) {
   const double result = std::floor(static_cast<double>(size) * scale);
-  if (!(result >= 1 && result <= static_cast<double>(largest))) throw Error("{} places scaled by {}", size, scale);
+  if (!(result >= 1 && result <= static_cast<double>(most_places))) throw Error("{} places scaled by {}", size, scale);
   return static_cast<std::int64_t>(result);
 }
 
 /// Axes that `axes` leaves out keep their size.
-Target target_of(const NodeImport& node, const Shape& x, std::size_t scales_at, std::size_t sizes_at) {
-  Target target{{x.begin(), x.end()}, std::vector<double>(static_cast<std::size_t>(x.rank()), 1.0)};
+ResizedAxes target_of(const NodeImport& node, const Shape& x, std::size_t scales_at, std::size_t sizes_at) {
+  ResizedAxes target{{x.begin(), x.end()}, std::vector<double>(static_cast<std::size_t>(x.rank()), 1.0)};
   std::vector<std::int64_t> axes = node.attributes().integers("axes");
   for (int axis = 0; node.attributes().integers("axes").empty() && axis < x.rank(); ++axis) axes.push_back(axis);
   const bool by_scale = scales_at == 0 || (node.has(scales_at) && node.constant(scales_at, "the scales").size() > 0);
@@ -53,7 +53,7 @@ Target target_of(const NodeImport& node, const Shape& x, std::size_t scales_at, 
 }
 
 /// The part of the input that tf_crop_and_resize shows, whose input 1 has all begins and then all ends.
-void read_crop(const NodeImport& node, const Shape& x, Target& target) {
+void read_crop(const NodeImport& node, const Shape& x, ResizedAxes& target) {
   const Tensor roi = node.constant(1, "the region").to(DType::f64);
   if (roi.size() != 2 * x.rank()) throw Error("a region of {} numbers for {}", roi.size(), x);
   const auto numbers = roi.values<double>();
@@ -78,7 +78,7 @@ ResizeMatrixOptions options_of(const NodeImport& node) {
 }
 
 /// The engine's own op where it does what is asked for, on the last two axes of an image.
-Var on_image(const NodeImport& node, Var x, const Target& target, const ResizeMatrixOptions& o) {
+Var on_image(const NodeImport& node, Var x, const ResizedAxes& target, const ResizeMatrixOptions& o) {
   constexpr std::string_view coordinates[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"};
   constexpr std::string_view roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
   const auto place = std::ranges::find(coordinates, o.coordinates);
@@ -128,7 +128,7 @@ Var fill_outside(Var x, int axis, const Tensor& weights, double value) {
   return x * x.tape().constant("inside", inside) + x.tape().constant("outside", filled);
 }
 
-Var resized(const NodeImport& node, Var x, const Target& target, const ResizeMatrixOptions& options) {
+Var resized(const NodeImport& node, Var x, const ResizedAxes& target, const ResizeMatrixOptions& options) {
   if (options.mode != "nearest" && options.mode != "linear" && options.mode != "cubic")
     throw Error("attribute 'mode' is '{}'", options.mode);
   if (const Var y = on_image(node, x, target, options)) return y;
@@ -149,7 +149,7 @@ Var resized(const NodeImport& node, Var x, const Target& target, const ResizeMat
 std::vector<Value> resize_axes(const NodeImport& node) {
   const Var x = node.var(0);
   const bool old = node.opset() < 11;
-  Target target = target_of(node, x.shape(), old ? 1 : 2, 3);
+  ResizedAxes target = target_of(node, x.shape(), old ? 1 : 2, 3);
   const ResizeMatrixOptions options = options_of(node);
   if (options.coordinates == "tf_crop_and_resize") read_crop(node, x.shape(), target);
   return single(resized(node, x, target, options));
@@ -163,10 +163,11 @@ std::vector<Value> upsample(const NodeImport& node) {
                         {.mode = mode == "bilinear" ? "linear" : mode, .coordinates = "asymmetric", .rounding = "floor"}));
 }
 
-constexpr Operator rows[] = {{"Resize", resize_axes}, {"Upsample", upsample}};
-
 }  // namespace
 
-std::span<const Operator> resize_operators() { return rows; }
+std::span<const Operator> resize_operators() {
+  static constexpr Operator rows[] = {{"Resize", resize_axes}, {"Upsample", upsample}};
+  return rows;
+}
 
 }  // namespace safer::onnx

@@ -264,30 +264,31 @@ std::vector<Value> cast(const NodeImport& node) {
   return {on_tape(node)};
 }
 
-constexpr Operator rows[] = {
-    {"Cast", cast},
-    {"Concat", concat_values},
-    {"ConstantOfShape", constant_of_shape},
-    {"DepthToSpace", depth_to_space},
-    {"Dropout", identity},
-    {"Expand", expand_to},
-    {"Flatten", flatten_to},
-    {"Gather", gather_places},
-    {"Identity", identity},
-    {"Reshape", reshape_to},
-    {"Shape", shape},
-    {"Size", size},
-    {"Slice", slice_axes},
-    {"SpaceToDepth", space_to_depth},
-    {"Split", split_axis},
-    {"Squeeze", squeeze},
-    {"Tile", tile},
-    {"Transpose", transpose_axes},
-    {"Unsqueeze", unsqueeze},
-};
-
 }  // namespace
 
-std::span<const Operator> shape_operators() { return rows; }
+std::span<const Operator> shape_operators() {
+  static constexpr Operator rows[] = {
+      {"Cast", cast},
+      {"Concat", concat_values},
+      {"ConstantOfShape", constant_of_shape},
+      {"DepthToSpace", depth_to_space},
+      {"Dropout", identity},
+      {"Expand", expand_to},
+      {"Flatten", flatten_to},
+      {"Gather", gather_places},
+      {"Identity", identity},
+      {"Reshape", reshape_to},
+      {"Shape", shape},
+      {"Size", size},
+      {"Slice", slice_axes},
+      {"SpaceToDepth", space_to_depth},
+      {"Split", split_axis},
+      {"Squeeze", squeeze},
+      {"Tile", tile},
+      {"Transpose", transpose_axes},
+      {"Unsqueeze", unsqueeze},
+  };
+  return rows;
+}
 
 }  // namespace safer::onnx
