@@ -13,7 +13,7 @@ namespace safer {
 namespace {
 
 constexpr std::int64_t largest_batch = 256, batch_bytes = std::int64_t{256} << 20;
-constexpr std::size_t kept_bytes = std::size_t{1} << 30;
+constexpr std::size_t kept_bytes = std::size_t{1} << 30;  // of all batches together, where each has memory of its own
 
 bool sweeps(Swept swept) { return swept != Swept::nothing && swept != Swept::logits; }
 
