@@ -24,7 +24,7 @@ constexpr int networks = 5, usual_kills = 4;
 #endif
 
 std::vector<std::string> build(const std::string& file, std::vector<std::string> more = {}) {
-  std::vector<std::string> words = {"testbed", "build", file, "--draws", "8", "--networks", "2", "--json"};
+  std::vector<std::string> words = {"testbed", "build", file, "--draws", "8", "--levels", "0.2,0.6", "--networks", "2", "--json"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
@@ -66,8 +66,8 @@ bool kill_after(pid_t child, int milliseconds) {
 TEST_CASE("testbed: build, score and print some networks") {
   const TemporaryFolder folder;
   const std::string file = (folder / "a.sqlite").string();
-  const json built = run_json(
-      {"testbed", "build", file, "--draws", "16", "--networks", std::to_string(networks), "--families", "vanilla", "--json"});
+  const json built = run_json({"testbed", "build", file, "--draws", "16", "--levels", "0.2,0.6", "--networks",
+                               std::to_string(networks), "--families", "vanilla", "--json"});
   CHECK(built.at("made") == networks);
   CHECK(built.at("digest").get<std::string>().size() == 16);
   CHECK(run_json({"testbed", "score", file, "--json"}).at("scored") == networks);
