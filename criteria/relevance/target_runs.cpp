@@ -211,10 +211,6 @@ TargetRuns::TargetRuns(const Network& network, const Calibration& calibration, s
   classes_.resize(order_.size());
   if (labelled)
     for (std::size_t s = 0; s < order_.size(); ++s) classes_[s] = calibration.labels[static_cast<std::size_t>(order_[s])];
-  if (options.moves_one && options.chunk == 0) {  // chunks are run one by one
-    made_.push_back(std::make_unique<Batch>(*program_, network_, batches_[1], options_));
-    keeps_all_ = made_.front()->bytes() * batches() <= kept_bytes;
-  }
 }
 
 TargetRuns::~TargetRuns() = default;
@@ -238,10 +234,17 @@ std::span<const std::int64_t> TargetRuns::classes() {
   return classes_;
 }
 
+bool TargetRuns::keeps_all() {
+  if (!options_.moves_one || options_.chunk > 0) return false;  // chunks are run one by one
+  if (made_.empty()) made_.push_back(std::make_unique<Batch>(*program_, network_, batches_[1], options_));
+  return made_.front()->bytes() * batches() <= kept_bytes;
+}
+
 TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
   const std::int64_t first = batches_[b], size = batches_[b + 1] - first;
+  const bool own_memory = keeps_all();
   auto found = std::ranges::find_if(made_, [&](const auto& batch) {
-    return batch->size() == size && (!keeps_all_ || batch->holds < 0 || batch->holds == static_cast<std::int64_t>(b));
+    return batch->size() == size && (!own_memory || batch->holds < 0 || batch->holds == static_cast<std::int64_t>(b));
   });
   if (found == made_.end()) {
     made_.push_back(std::make_unique<Batch>(*program_, network_, size, options_));
@@ -266,7 +269,7 @@ TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
 
 void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> given) {
   // To start in the middle pays where the first part is still there.
-  const int from = moved >= 0 && keeps_all_ ? program_->place[static_cast<std::size_t>(moved)] : -1;
+  const int from = moved >= 0 && keeps_all() ? program_->place[static_cast<std::size_t>(moved)] : -1;
   for (std::size_t b = 0; b + 1 < batches_.size(); ++b) {
     Batch& batch = load(b, moved == nothing || from >= 0);
     if (from >= 0) {

@@ -75,6 +75,7 @@ class TargetRuns {
  private:
   class Batch;
   Batch& load(std::size_t batch, bool at_own_weights);
+  bool keeps_all();  // whether each batch has memory of its own, and not each size of batch
 
   const Network& network_;
   const Calibration calibration_;
@@ -84,8 +85,7 @@ class TargetRuns {
   std::vector<std::int64_t> order_, bounds_, batches_;  // batch b: samples batches_[b] .. batches_[b + 1] - 1
   std::vector<std::int64_t> classes_;                   // frozen, by place in order_
   std::vector<bool> frozen_;                            // by batch
-  bool keeps_all_ = false;                              // each batch has memory of its own
-  std::vector<std::unique_ptr<Batch>> made_;            // or else one for each size of batch, of which there are few
+  std::vector<std::unique_ptr<Batch>> made_;            // as keeps_all() says; of sizes there are few
 };
 
 }  // namespace safer
