@@ -27,7 +27,7 @@ constexpr Option build_options[] = {
     {"levels", "L[,L]", "of noise", "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9"},
     {"draws", "N", "at most so many of each layer and level; fewer where neighbours are settled, a sixteenth for transformers",
      "1024"},
-    {"points", "N", "of a draw; a quarter for transformers", "32"},
+    {"points", "N", "of a draw; half for transformers", "16"},
     {"rank-head", "", "measure and rank the last layer too"},
     {"all-places", "", "noise on activations for all families, not only vanilla"},
 };

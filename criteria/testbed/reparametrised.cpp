@@ -1,6 +1,7 @@
 #include "criteria/testbed/reparametrised.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <optional>
 
@@ -15,6 +16,7 @@ namespace safer {
 namespace {
 
 constexpr std::size_t most_places = 8;
+constexpr std::size_t neurons_of_a_draw = 4;  // 24 bits say so often whether an input's weight is hit, and leave some
 
 /// A layer, what it reads and gives.
 struct Site {
@@ -75,54 +77,66 @@ class Motion {
   double move(double p, double largest, std::uint64_t key, std::span<float> z) {
     constexpr double rare = 0.1;
     if (noise_ == Noise::gaussian) return add_normal(p * largest, key, z), 1;
-    if (p < rare) return add_few_hits(p, largest, key, z);
-    return add_many_hits(p, largest, key, z), 1;
+    draw_heights(largest, key);
+    if (p < rare) return add_few_hits(p, key, z);
+    return add_many_hits(p, key, z), 1;
   }
 
  private:
-  double add_few_hits(double p, double largest, std::uint64_t key, std::span<float> z) const {
+  double add_few_hits(double p, std::uint64_t key, std::span<float> z) const {
     const HitDraw draw(neurons() * in_, p);
     for (std::size_t s = 0; s < samples_; ++s) {
-      const float height = height_of(s, largest, key);
       draw(mix(key, s), [&](std::size_t hit) {
         const std::size_t neuron = hit / in_, input = hit % in_;
-        const float added = height * added_to(neuron, input);
+        const float added = heights_[s] * added_to(neuron, input);
         for (std::size_t place = 0; place < site_.places; ++place) z[given(s, place, neuron)] += added * read(s, place)[input];
       });
     }
     return draw.some_hit();
   }
 
-  void add_many_hits(double p, double largest, std::uint64_t key, std::span<float> z) {
+  void add_many_hits(double p, std::uint64_t key, std::span<float> z) {
     const RandomField field(mix(key, hash("hits")));
-    const float bound = static_cast<float>(p);
     const auto& dot = *kernels::table<float>().dot;
-    row_.resize(in_), hit_.resize(in_), uniform_.resize(in_);
-    for (std::size_t neuron = 0; neuron < neurons(); ++neuron) {
-      for (std::size_t i = 0; i < in_; ++i) row_[i] = added_to(neuron, i);
+    rows_.resize(neurons_of_a_draw * in_), hit_.resize(in_), uniform_.resize(in_);
+    for (std::size_t first = 0; first < neurons(); first += neurons_of_a_draw) {
+      const std::size_t count = std::min(neurons_of_a_draw, neurons() - first);
+      for (std::size_t k = 0; k < count; ++k)
+        for (std::size_t i = 0; i < in_; ++i) rows_[k * in_ + i] = added_to(first + k, i);
       for (std::size_t s = 0; s < samples_; ++s) {
-        const float height = height_of(s, largest, key);
-        field.uniform(s, neuron * in_, uniform_);
-        select(uniform_, bound, row_, hit_);
-        for (std::size_t place = 0; place < site_.places; ++place)
-          z[given(s, place, neuron)] += height * dot(hit_.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
+        field.uniform(s, first * in_, uniform_);
+        for (std::size_t k = 0; k < count; ++k) {
+          select(uniform_, static_cast<float>(p), std::span(rows_).subspan(k * in_, in_), hit_);
+          for (std::size_t place = 0; place < site_.places; ++place)
+            z[given(s, place, first + k)] += heights_[s] * dot(hit_.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
+        }
       }
     }
   }
 
-  /// to[i] = values[i] where u[i] < bound, else 0.
-  static void select(const std::vector<float>& u, float bound, const std::vector<float>& values, std::vector<float>& to) {
-    const float *chances = u.data(), *from = values.data();
-    float* out = to.data();
+  /// to[i] = values[i] where u[i] < p, else 0. Given which of the two it was, where u[i] lies in [0, p) or [p, 1) is uniform still:
+  /// stretched over [0, 1) it serves once more, for another choice.
+  static void select(std::span<float> u, float p, std::span<const float> values, std::span<float> to) {
+    const float of_hit = 1 / p, of_miss = 1 / (1 - p);
+    const float* from = values.data();
+    float *chances = u.data(), *out = to.data();
     for (std::size_t i = 0; i < to.size(); ++i) {
-      const float value = from[i];  // read always, which lets the compiler choose by vectors
-      out[i] = chances[i] < bound ? value : 0.0f;
+      const float chance = chances[i], beyond = chance - p;
+      const std::int32_t hit = std::bit_cast<std::int32_t>(beyond) >> 31;  // all bits or none: no branches, but vectors
+      out[i] = chosen(hit, from[i], 0);
+      chances[i] = chosen(hit, chance, beyond) * chosen(hit, of_hit, of_miss);
     }
   }
+  static float chosen(std::int32_t mask, float a, float b) {
+    return std::bit_cast<float>((std::bit_cast<std::int32_t>(a) & mask) | (std::bit_cast<std::int32_t>(b) & ~mask));
+  }
 
-  /// Of a sample's impulses, in (0, M]; 1 for zeros.
-  float height_of(std::size_t sample, double largest, std::uint64_t key) const {
-    return noise_ == Noise::impulse ? static_cast<float>(largest) * (1 - RandomField(key).uniform(0, sample)) : 1;
+  /// Of the samples' impulses, in (0, M]; 1 for zeros.
+  void draw_heights(double largest, std::uint64_t key) {
+    heights_.assign(samples_, 1);
+    if (noise_ != Noise::impulse) return;
+    RandomField(key).uniform(0, 0, heights_);
+    for (float& height : heights_) height = static_cast<float>(largest) * (1 - height);
   }
   /// What a hit of height 1 adds to a weight.
   float added_to(std::size_t neuron, std::size_t input) const { return noise_ == Noise::impulse ? 1 : -weight(neuron, input); }
@@ -160,10 +174,11 @@ class Motion {
   std::span<const float> weight_;
   Noise noise_;
   std::size_t samples_, in_;
-  std::vector<float> h_;                    // [samples, places, inputs]
-  std::vector<double> factors_;             // [samples, places, places], of which the lower triangle counts
-  std::vector<float> normal_;               // as what the layer gives
-  std::vector<float> row_, hit_, uniform_;  // [inputs]
+  std::vector<float> h_;                     // [samples, places, inputs]
+  std::vector<double> factors_;              // [samples, places, places], of which the lower triangle counts
+  std::vector<float> heights_;               // [samples]
+  std::vector<float> normal_;                // as what the layer gives
+  std::vector<float> rows_, hit_, uniform_;  // of neurons_of_a_draw neurons, [inputs], [inputs]
 };
 
 /// Runs the network with noise on what one layer gives.

@@ -121,7 +121,7 @@ MeasureOptions measure_options(const Recipe& recipe, const Specimen& specimen, c
   const bool costly = specimen.family == MoonsFamily::transformer;
   const int most_draws = costly ? std::max(2, recipe.most_draws / 16) : recipe.most_draws;
   return {.sweep = {.noise = condition.noise, .place = condition.place, .levels = recipe.levels},
-          .points = costly ? std::max<std::int64_t>(1, recipe.points / 4) : recipe.points,
+          .points = costly ? std::max<std::int64_t>(1, recipe.points / 2) : recipe.points,
           .first_draws = std::min(recipe.first_draws, most_draws),
           .most_draws = most_draws,
           .seed = mix(mix(recipe.seed, static_cast<std::uint64_t>(specimen.id())), static_cast<std::uint64_t>(repetition)),

@@ -15,7 +15,7 @@ struct Recipe {
   std::vector<double> levels = NoiseSweep{}.levels;
   std::vector<Noise> noises = {Noise::zero, Noise::gaussian, Noise::impulse};  // those of the paper
   int first_draws = 32, most_draws = 1024;
-  std::int64_t points = 32;  // of a draw
+  std::int64_t points = 16;  // of a draw
   bool rank_head = false;    // whether the last layer is measured and ranked
   bool all_places = false;   // noise on activations for all families, not only for moons-vanilla as in the paper
 };
@@ -48,7 +48,7 @@ struct Condition {
 std::vector<Condition> conditions(const Recipe& recipe, MoonsFamily family);
 constexpr int repetitions = 2;  // the truth, and an independent measurement of it: with other points, and other noise
 /// How one measurement of a specimen is made; its points come from measurement_data(). A transformer has several times the layers
-/// and of each many times the cost: it gets a sixteenth of the draws and a quarter of the points.
+/// and of each many times the cost: it gets a sixteenth of the draws and half the points.
 MeasureOptions measure_options(const Recipe& recipe, const Specimen& specimen, const Condition& condition, int repetition);
 Dataset measurement_data(const Specimen& specimen, int repetition);
 constexpr std::int64_t calibration_points = 256;
