@@ -11,7 +11,6 @@
 namespace safer::commands {
 namespace {
 
-constexpr int bar_width = 20;
 
 std::size_t at(Damage kind) { return static_cast<std::size_t>(kind); }
 std::string_view name(Noise noise) { return noise_names[static_cast<std::size_t>(noise)]; }
@@ -54,6 +53,7 @@ void print_layers(std::ostream& out, const MeasureReport& report, const Ranking&
   using enum Table::Align;
   Table table({{"rank", right}, {"layer"}, {"op"}, {"shape"}, {"logits"}, {"probabilities"}, {"accuracy"}, {"draws", right}, {""}});
   const std::vector<double> scores = report.measurement.scores(report.options.ranked_by);
+  constexpr int bar_width = 20;
   double largest = 0;
   for (std::size_t i = 0; i < scores.size(); ++i)
     if (!ranking.failed[i]) largest = std::max(largest, scores[i]);
@@ -108,8 +108,8 @@ Json comparison_json(const Comparison& one) {
 Comparison compare(const RankReport& ranking, const Measurement& truth, Damage ranked_by) {
   std::vector<double> scores;
   for (const RankedLayer& layer : ranking.layers) scores.push_back(layer.score);
-  Comparison result{ranking, rank(scores), std::nullopt, false};
-  const Ranking measured = rank(truth.scores(ranked_by));
+  Comparison result{ranking, safer::rank(scores), std::nullopt, false};
+  const Ranking measured = safer::rank(truth.scores(ranked_by));
   if (measured.size() < 2 || measured.failures() > 0) return result;
   result.agreement = agreement(result.ranks, measured);
   result.allowed = truth.order[at(ranked_by)].allows(result.ranks);
@@ -126,7 +126,7 @@ void print_measurement(std::ostream& out, const MeasureReport& report) {
                      found.points, options.seed)
       << fmt::format("ranked by {}; accuracy is lost {}\n\n", name(options.ranked_by),
                      found.labelled ? "right answers" : "answers that the network itself would have given (there are no labels)");
-  const Ranking ranking = rank(found.scores(options.ranked_by));
+  const Ranking ranking = safer::rank(found.scores(options.ranked_by));
   print_layers(out, report, ranking);
   if (const std::vector<std::string> runs = open_runs(ranking, found.order[at(options.ranked_by)]); !runs.empty())
     out << fmt::format(
@@ -139,7 +139,7 @@ void print_measurement(std::ostream& out, const MeasureReport& report) {
 Json measurement_json(const MeasureReport& report) {
   const MeasureOptions& options = report.options;
   const Measurement& found = report.measurement;
-  const Ranking ranking = rank(found.scores(options.ranked_by));
+  const Ranking ranking = safer::rank(found.scores(options.ranked_by));
   const PartialOrder& order = found.order[at(options.ranked_by)];
   Json layers = Json::array(), settled = Json::array(), criteria = Json::array();
   for (std::size_t i = 0; i < found.layers.size(); ++i) {
@@ -188,7 +188,7 @@ void print_measurement_csv(std::ostream& out, const MeasureReport& report) {
   for (const Comparison& one : report.comparisons)
     columns.push_back({fmt::format("rank by {} {}", one.ranking.criterion, one.ranking.reduction)});
   Table table(columns);
-  const Ranking ranking = rank(report.measurement.scores(report.options.ranked_by));
+  const Ranking ranking = safer::rank(report.measurement.scores(report.options.ranked_by));
   for (std::size_t i = 0; i < ranking.size(); ++i) {
     const LayerDamage& layer = report.measurement.layers[i];
     std::vector<std::string> cells = {report.model,

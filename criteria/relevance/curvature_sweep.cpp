@@ -14,7 +14,7 @@
 namespace safer {
 namespace {
 
-constexpr std::int64_t most_samples = 32;  // that run at once
+constexpr std::int64_t most_at_once = 32;  // samples of a run
 // |eps v| / |W|. A ReLU that changes sides within the step counts as a bend of its own, with a weight of 1 / eps: that must be
 // rare.
 constexpr double relative_step = 1e-6;
@@ -173,8 +173,8 @@ void sweep_curvature(const SweepContext& context) {
       move(moved, own, signs, context.weights, side * step);
       for (std::size_t group = 0; group + 1 < bounds.size(); ++group) {
         sink.start(need, group, side / (2 * step));
-        for (std::int64_t first = bounds[group]; first < bounds[group + 1]; first += most_samples)
-          target.sweep({first, std::min(first + most_samples, bounds[group + 1])}, moved, sink);
+        for (std::int64_t first = bounds[group]; first < bounds[group + 1]; first += most_at_once)
+          target.sweep({first, std::min(first + most_at_once, bounds[group + 1])}, moved, sink);
       }
     }
   }

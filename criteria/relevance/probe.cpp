@@ -74,7 +74,7 @@ constexpr ProbeInfo at_weights(Swept swept) {
           .sweep = sweep_at_weights<probe>};
 }
 
-constexpr ProbeInfo table[] = {
+constexpr ProbeInfo all_probes[] = {
     at_weights<Probe::at_weights>(Swept::target),
     at_weights<Probe::probabilities>(Swept::probabilities),
     at_weights<Probe::likelihood>(Swept::likelihood),
@@ -158,7 +158,7 @@ constexpr ProbeInfo table[] = {
 
 }  // namespace
 
-std::span<const ProbeInfo> probes() { return table; }
+std::span<const ProbeInfo> probes() { return all_probes; }
 std::vector<SweptLayer> swept_layers(const SweepContext& context) {
   std::vector<SweptLayer> all;
   for (const Layer& layer : context.network.tape.layers()) {
@@ -175,6 +175,6 @@ std::size_t need_of(const SweepContext& context, Probe probe) {
   return static_cast<std::size_t>(std::ranges::find(context.needs, probe, &Needs::probe) - context.needs.begin());
 }
 
-const ProbeInfo& info(Probe probe) { return *std::ranges::find(table, probe, &ProbeInfo::probe); }
+const ProbeInfo& info(Probe probe) { return *std::ranges::find(all_probes, probe, &ProbeInfo::probe); }
 
 }  // namespace safer

@@ -14,7 +14,7 @@
 namespace safer {
 namespace {
 
-constexpr std::int64_t most_samples = 16;  // that are compared with one another
+constexpr std::int64_t most_compared = 16;  // that are compared with one another
 
 /// A value of the tape, or some channels of it, as a matrix with a row for each sample.
 struct Rows {
@@ -157,7 +157,7 @@ class Comparison {
 void sweep_similarity(const SweepContext& context) {
   const std::size_t need = need_of(context, Probe::similarity);
   const std::vector<std::int64_t> bounds =
-      split(context.runs.samples(), (context.runs.samples() + most_samples - 1) / most_samples);
+      split(context.runs.samples(), (context.runs.samples() + most_compared - 1) / most_compared);
   std::vector<std::unique_ptr<Comparison>> made;  // one for each size of batch
   for (std::size_t batch = 0; batch + 1 < bounds.size(); ++batch) {
     const Range samples{bounds[batch], bounds[batch + 1]};

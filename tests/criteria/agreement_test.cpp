@@ -4,17 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "engine/error.h"
 #include "engine/random.h"
+#include "tests/criteria/numbers.h"
 
 namespace safer {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 using Scores = std::vector<double>;
 
 Agreement compare(const Scores& scores, const Scores& truth) { return agreement(rank(scores), rank(truth)); }
@@ -145,20 +144,21 @@ TEST_CASE("tau-b with ties on both sides is a correlation of signs") {
 TEST_CASE("a failed item is never rewarded") {
   const Scores truth = {5, 4, 3, 2, 1};
   // The layer that failed is truly the least important: being ranked last would be right by accident.
-  const Agreement lucky = compare({50, 40, 30, 20, nan}, truth);
+  const Agreement lucky = compare({50, 40, 30, 20, test::nan}, truth);
   CHECK_FALSE(lucky.exact);
   CHECK(lucky.failures == 1);
   CHECK(lucky.pairwise == doctest::Approx(0.6).epsilon(1e-15));
   CHECK(lucky.tau_b == doctest::Approx(0.2).epsilon(1e-15));
   CHECK(lucky.spearman == doctest::Approx(2 / std::sqrt(68.0)).epsilon(1e-15));  // of 1, 2, 3, 4, 1 with 1, 2, 3, 4, 5
   CHECK(lucky.tied == 0);
-  const Agreement all = compare({nan, nan, nan, nan, nan}, truth);
+  const Agreement all = compare({test::nan, test::nan, test::nan, test::nan, test::nan}, truth);
   CHECK(all.pairwise == 0);
   CHECK(all.tau_b == -1);
   CHECK(all.spearman < 0);
   CHECK(all.failures == 5);
-  CHECK(top_overlap(rank(Scores{nan, nan, nan, nan, nan}), rank(truth), 5) == 0);
-  CHECK(top_overlap(rank(Scores{3, 2, nan, nan, nan}), rank(truth), 3) == doctest::Approx(2.0 / 3).epsilon(1e-15));
+  CHECK(top_overlap(rank(Scores{test::nan, test::nan, test::nan, test::nan, test::nan}), rank(truth), 5) == 0);
+  CHECK(top_overlap(rank(Scores{3, 2, test::nan, test::nan, test::nan}), rank(truth), 3) ==
+        doctest::Approx(2.0 / 3).epsilon(1e-15));
 }
 
 TEST_CASE("a failure never agrees better than any finite score in its place") {
@@ -166,7 +166,7 @@ TEST_CASE("a failure never agrees better than any finite score in its place") {
     const Scores truth = {1, 2, 3, 4, 5};
     for (std::size_t fails = 0; fails < scores.size(); ++fails) {
       Scores failing = scores;
-      failing[fails] = nan;
+      failing[fails] = test::nan;
       const Agreement failed = compare(failing, truth);
       for (double place = 0.5; place < 6; place += 1) {
         Scores finite = scores;
@@ -191,7 +191,7 @@ TEST_CASE("top-k overlap, with ties in expectation") {
 }
 
 TEST_CASE("errors") {
-  const Ranking two = rank(Scores{1, 2}), three = rank(Scores{1, 2, 3}), one = rank(Scores{1}), failed = rank(Scores{1, nan});
+  const Ranking two = rank(Scores{1, 2}), three = rank(Scores{1, 2, 3}), one = rank(Scores{1}), failed = rank(Scores{1, test::nan});
   CHECK_THROWS_WITH_AS(agreement(two, three), "agreement: a ranking of 2 items but a truth of 3; both must rank the same layers",
                        Error);
   CHECK_THROWS_WITH_AS(agreement(one, one), "agreement: 1 items; an order needs at least 2", Error);

@@ -29,7 +29,7 @@ namespace safer {
 namespace {
 
 constexpr int draws = 5, masks = 32;
-constexpr std::int64_t samples = 24;
+constexpr std::int64_t golden_samples = 24;
 constexpr double noise = 0.05;
 constexpr std::uint64_t seed = 0;
 
@@ -106,7 +106,7 @@ std::vector<double> flat(const RankResult& result) {
   return all;
 }
 
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
+double relative_distance(const std::vector<double>& a, const std::vector<double>& b) {
   double difference = 0, norm = 0;
   for (std::size_t i = 0; i < b.size(); ++i) difference += (a[i] - b[i]) * (a[i] - b[i]), norm += b[i] * b[i];
   return std::sqrt(difference / norm);
@@ -176,7 +176,7 @@ TEST_CASE("write the inputs of the goldens" * doctest::skip()) {
     train(network, load_data("moons", Split::training), {.epochs = 6});
     for (int id = 0; id < network.parameters.size(); ++id)
       tensors.push_back({std::string(golden.name) + "/parameter/" + network.parameters.spec(id).name, network.parameters[id]});
-    tensors.push_back({std::string(golden.name) + "/inputs", load_data("moons", Split::calibration, {samples, 0}).inputs});
+    tensors.push_back({std::string(golden.name) + "/inputs", load_data("moons", Split::calibration, {golden_samples, 0}).inputs});
     add_draws(golden, network, tensors);
   }
   write_safetensors(folder / "inputs.safetensors", tensors);
@@ -206,7 +206,7 @@ TEST_CASE("the paper's ten criteria agree with PyTorch in double precision, in b
           const std::span<const double> phi = golden_phi.values<double>();
           const std::vector<double> got = flat(result);
           REQUIRE(got.size() == phi.size());
-          CHECK(distance(got, {phi.begin(), phi.end()}) < 1e-3);
+          CHECK(relative_distance(got, {phi.begin(), phi.end()}) < 1e-3);
         }
   }
 }
@@ -229,8 +229,8 @@ TEST_CASE("guided IG's path, walked in double, is that of the reference") {
         return std::vector<double>(phi.values<double>().begin(), phi.values<double>().end());
       };
       CAPTURE(std::string(golden.name));
-      CHECK(distance(one_each, of("layer")) < 1e-9);
-      CHECK(distance(guided(gradient, all), of("joint")) < 1e-9);
+      CHECK(relative_distance(one_each, of("layer")) < 1e-9);
+      CHECK(relative_distance(guided(gradient, all), of("joint")) < 1e-9);
     }
   }
 }

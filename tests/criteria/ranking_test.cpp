@@ -7,11 +7,12 @@
 #include <numeric>
 
 #include "engine/random.h"
+#include "tests/criteria/numbers.h"
 
 namespace safer {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 Ranking ranked(const std::vector<double>& scores) { return rank(scores); }
 
@@ -32,7 +33,7 @@ TEST_CASE("ties share a rank and skip the following ones") {
 }
 
 TEST_CASE("NaN and infinite scores are failures, ranked last") {
-  const Ranking ranking = ranked({nan, 2, infinity, 2, -infinity, 9, -nan});
+  const Ranking ranking = ranked({test::nan, 2, infinity, 2, -infinity, 9, -test::nan});
   CHECK(ranking.rank == std::vector<int>{4, 2, 4, 2, 4, 1, 4});
   CHECK(ranking.failed == std::vector<bool>{true, false, true, false, true, false, true});
   CHECK(ranking.failures() == 4);
@@ -41,8 +42,8 @@ TEST_CASE("NaN and infinite scores are failures, ranked last") {
 }
 
 TEST_CASE("one failure among one, none among none") {
-  CHECK(ranked({nan}).rank == std::vector<int>{1});
-  CHECK(ranked({nan}).ties().empty());
+  CHECK(ranked({test::nan}).rank == std::vector<int>{1});
+  CHECK(ranked({test::nan}).ties().empty());
   CHECK(ranked({4}).rank == std::vector<int>{1});
   CHECK(ranked({}).rank.empty());
 }
@@ -51,7 +52,7 @@ TEST_CASE("a rank is one more than the number of larger scores") {
   Random random(1);
   for (int repeat = 0; repeat < 200; ++repeat) {
     std::vector<double> scores(random.below(40));
-    for (double& score : scores) score = random.below(8) == 0 ? nan : static_cast<double>(random.below(12));
+    for (double& score : scores) score = random.below(8) == 0 ? test::nan : static_cast<double>(random.below(12));
     const Ranking ranking = rank(scores);
     const auto finite = static_cast<int>(scores.size()) - ranking.failures();
     for (std::size_t i = 0; i < scores.size(); ++i) {

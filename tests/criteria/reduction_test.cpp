@@ -14,7 +14,7 @@
 namespace safer {
 namespace {
 
-std::vector<double> random_values(std::size_t n, std::uint64_t seed) {
+std::vector<double> long_tailed_values(std::size_t n, std::uint64_t seed) {
   Random random(seed);
   std::vector<double> values(n);
   for (double& value : values) value = random.normal() * std::exp(3 * random.normal());
@@ -47,7 +47,7 @@ double plainly(std::string_view name, std::vector<double> s) {
 TEST_CASE("every reduction agrees with its plain definition") {
   for (const Reduction& reduction : reductions())
     for (const std::size_t n : {1u, 2u, 3u, 7u, 8u, 9u, 100u, 101u, 4095u, 4096u, 4097u, 10001u}) {
-      const std::vector<double> phi = random_values(n, n);
+      const std::vector<double> phi = long_tailed_values(n, n);
       CAPTURE(reduction.name);
       CAPTURE(n);
       CHECK(reduction(phi) == doctest::Approx(plainly(reduction.name, phi)).epsilon(1e-13));
@@ -71,7 +71,7 @@ TEST_CASE("percentiles are those of numpy.percentile(method='lower')") {
 
 TEST_CASE("norm inequalities hold") {
   for (const std::size_t n : {1u, 5u, 1000u}) {
-    const std::vector<double> phi = random_values(n, 40 + n);
+    const std::vector<double> phi = long_tailed_values(n, 40 + n);
     CHECK(reduce("linf", phi) <= reduce("l2", phi));
     CHECK(reduce("l2", phi) <= reduce("l1", phi));
     CHECK(reduce("mean", phi) <= reduce("rms", phi) * (1 + 1e-15));
@@ -83,7 +83,7 @@ TEST_CASE("norm inequalities hold") {
 }
 
 TEST_CASE("the order and the signs of the weights do not matter") {
-  std::vector<double> phi = random_values(5000, 3);
+  std::vector<double> phi = long_tailed_values(5000, 3);
   for (const Reduction& reduction : reductions()) {
     std::vector<double> other = phi;
     Random(9).shuffle<double>(other);
@@ -96,7 +96,7 @@ TEST_CASE("the order and the signs of the weights do not matter") {
 TEST_CASE("one NaN anywhere makes every reduction NaN, an infinity is no NaN") {
   for (const Reduction& reduction : reductions())
     for (const std::size_t place : {0u, 1u, 500u, 998u, 999u}) {
-      std::vector<double> phi = random_values(1000, 5);
+      std::vector<double> phi = long_tailed_values(1000, 5);
       phi[place] = std::numeric_limits<double>::quiet_NaN();
       CAPTURE(reduction.name);
       CAPTURE(place);
@@ -113,7 +113,7 @@ TEST_CASE("zeros reduce to zero") {
 }
 
 TEST_CASE("a reduction does not change its argument and gives the same bits again") {
-  const std::vector<double> phi = random_values(20000, 8);
+  const std::vector<double> phi = long_tailed_values(20000, 8);
   for (const Reduction& reduction : reductions()) {
     const std::vector<double> before = phi;
     const double first = reduction(phi);

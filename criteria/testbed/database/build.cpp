@@ -16,7 +16,6 @@ namespace safer {
 namespace {
 
 constexpr std::int64_t training_points = 2000, test_points = 1000;
-constexpr double data_noise = 0.1;
 
 /// All that is written about one network.
 struct Measured {

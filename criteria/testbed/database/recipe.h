@@ -52,6 +52,7 @@ constexpr int repetitions = 2;  // the truth, and an independent measurement of 
 MeasureOptions measure_options(const Recipe& recipe, const Specimen& specimen, const Condition& condition, int repetition);
 Dataset measurement_data(const Specimen& specimen, int repetition);
 constexpr std::int64_t calibration_points = 256;
+constexpr double data_noise = 0.1;  // of all points of the moons
 Dataset calibration_data(const Specimen& specimen);
 
 /// What a layer is a part of: "blocks.2" for "blocks.2.attention.q.weight", itself for those outside of blocks.

@@ -16,7 +16,7 @@ namespace safer {
 namespace {
 
 /// One ranker's scores of one network.
-struct Scores {
+struct RankerScores {
   RankerName ranker;
   std::vector<double> values;  // by layer
 };
@@ -150,22 +150,22 @@ std::vector<Task> missing(Database& database, const Recipe& recipe, const ScoreO
 }
 
 void rank_by_criteria(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
-                      const std::string& preset, const std::vector<std::string>& names, std::vector<Scores>& out) {
+                      const std::string& preset, const std::vector<std::string>& names, std::vector<RankerScores>& out) {
   if (names.empty()) return;
   RankOptions options{.preset = preset, .criteria = names, .reductions = {"all"}};
   options.path = specimen.family == MoonsFamily::transformer ? "joint" : "layer";  // what their many layers can afford
   options.rank_head = recipe.rank_head;
   options.resamples = 0;
   for (const RankReport& report : rank_layers(network, calibration.inputs, options).reports) {
-    Scores scores{{preset, report.criterion, report.reduction, "", ""}, {}};
+    RankerScores scores{{preset, report.criterion, report.reduction, "", ""}, {}};
     for (const RankedLayer& layer : report.layers) scores.values.push_back(layer.score);
     out.push_back(std::move(scores));
   }
 }
 
-std::vector<Scores> all_scores(const Network& network, const Recipe& recipe, const ScoreOptions& options, const Task& task) {
+std::vector<RankerScores> all_scores(const Network& network, const Recipe& recipe, const ScoreOptions& options, const Task& task) {
   const Dataset calibration = calibration_data(task.specimen);
-  std::vector<Scores> all;
+  std::vector<RankerScores> all;
   for (std::size_t preset = 0; preset < options.presets.size(); ++preset)
     rank_by_criteria(network, calibration, recipe, task.specimen, options.presets[preset], task.criteria[preset], all);
   for (const Prediction& one : task.predictions) {
@@ -176,10 +176,10 @@ std::vector<Scores> all_scores(const Network& network, const Recipe& recipe, con
   return all;
 }
 
-void write(Database& database, std::int64_t network, const std::vector<Scores>& all) {
+void write(Database& database, std::int64_t network, const std::vector<RankerScores>& all) {
   Transaction transaction(database);
   Statement insert = database.prepare("INSERT INTO score VALUES(?, ?, ?, ?)");
-  for (const Scores& scores : all) {
+  for (const RankerScores& scores : all) {
     const std::int64_t ranker = find_ranker(database, scores.ranker);
     for (std::size_t layer = 0; layer < scores.values.size(); ++layer) insert.run(network, ranker, layer, scores.values[layer]);
   }
@@ -222,7 +222,7 @@ ScoreResult score(Database& database, const ScoreOptions& options) {
       const std::lock_guard lock(mutex);
       network = read_network(database, task.specimen);
     }
-    const std::vector<Scores> scores = all_scores(*network, recipe, options, task);
+    const std::vector<RankerScores> scores = all_scores(*network, recipe, options, task);
     const std::lock_guard lock(mutex);
     write(database, task.specimen.id(), scores);
     ++result.scored;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/random.h"
+#include "tests/criteria/numbers.h"
 
 namespace safer {
 namespace {
@@ -21,12 +22,6 @@ Values random_values(std::size_t n, std::uint64_t seed) {
   Values values(n);
   for (double& value : values) value = random.normal();
   return values;
-}
-
-double total(std::span<const double> values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum;
 }
 
 struct Walked {
@@ -48,7 +43,7 @@ Walked walk(const Values& from, const Values& to, int steps, double fraction, do
 
 /// f = sum of sin(a_i x_i) + (sum of x_i / 10)^2
 Values wavy(std::span<const double> x) {
-  const double sum = total(x);
+  const double sum = test::total(x);
   Values g;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double a = 0.3 + 0.1 * static_cast<double>(i % 17);
@@ -57,7 +52,7 @@ Values wavy(std::span<const double> x) {
   return g;
 }
 double wavy_value(std::span<const double> x) {
-  double f = 0.01 * total(x) * total(x);
+  double f = 0.01 * test::total(x) * test::total(x);
   for (std::size_t i = 0; i < x.size(); ++i) f += std::sin((0.3 + 0.1 * static_cast<double>(i % 17)) * x[i]);
   return f;
 }
@@ -107,7 +102,7 @@ TEST_CASE("the total tends to the difference of the function") {
   const double change = wavy_value(to) - wavy_value(from);
   double before = std::numeric_limits<double>::infinity();
   for (const int steps : {25, 100, 400, 1600}) {
-    const double error = std::abs(total(walk(from, to, steps, 0.25, 0.1, wavy).attribution) - change);
+    const double error = std::abs(test::total(walk(from, to, steps, 0.25, 0.1, wavy).attribution) - change);
     CHECK(error < 0.5 * before);
     before = error;
   }

@@ -7,6 +7,7 @@
 
 #include "criteria/rank_layers.h"
 #include "models/network.h"
+#include "tests/criteria/numbers.h"
 #include "tests/criteria/plain_mlp.h"
 
 namespace safer::test {
@@ -21,12 +22,6 @@ inline std::vector<std::vector<double>> relevance_of(const Network& network, con
     all.emplace_back(values.begin(), values.end());
   }
   return all;
-}
-
-inline double total(std::span<const double> values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum;
 }
 
 /// The largest difference, in units of the largest magnitude of the second.

@@ -10,6 +10,7 @@
 #include "engine/ops/linear.h"
 #include "models/evaluation.h"
 #include "models/moons.h"
+#include "tests/criteria/numbers.h"
 #include "tests/criteria/small_networks.h"
 
 using namespace safer;
@@ -33,12 +34,6 @@ constexpr std::uint64_t draws = 1000;
 constexpr std::uint64_t draws = 4000;
 #endif
 
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(sum);
-}
-
 std::vector<double> outputs(const std::vector<double>& z, Damage damage) { return damage == Damage::logits ? z : probabilities(z); }
 
 /// The distance of the outputs of one sample under real noise, over some draws.
@@ -53,7 +48,7 @@ Estimate measured(const Network& network, const Layer& layer, const Tensor& inpu
   Network noisy = network;
   for (std::uint64_t key = 0; key < count; ++key) {
     noisy.parameters = perturbed(network.parameters, layer, noise, level, key);
-    distances.push_back(distance(run(noisy), clean));
+    distances.push_back(test::distance(run(noisy), clean));
   }
   return estimate(distances);
 }
@@ -111,7 +106,7 @@ double along(const Network& network, std::span<const float> sample, std::size_t 
   const std::vector<double> clean = moved(0), ahead = moved(h), behind = moved(-h);
   std::vector<double> there = clean;
   for (std::size_t c = 0; c < there.size(); ++c) there[c] += (ahead[c] - behind[c]) / (2 * h);
-  return distance(outputs(there, damage), outputs(clean, damage));
+  return test::distance(outputs(there, damage), outputs(clean, damage));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "models/moons.h"
 #include "models/training.h"
 #include "tests/allocation_counter.h"
+#include "tests/criteria/numbers.h"
 #include "tests/criteria/small_networks.h"
 
 using namespace safer;
@@ -72,12 +73,6 @@ std::vector<double> plain_run(const Network& network, std::vector<double> x, con
   return x;
 }
 
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return std::sqrt(sum);
-}
-
 }  // namespace
 
 TEST_CASE("measure: normal noise on a linear layer with one output has a closed form") {
@@ -117,7 +112,7 @@ TEST_CASE("measure: without randomness in noise or points the damage is that of 
     };
     for (std::size_t layer = 0; layer < 2; ++layer) {
       CAPTURE(layer);
-      CHECK(found.layers[layer].mean[logits].mean == doctest::Approx(distance(run(layer), run(99))).epsilon(1e-5));
+      CHECK(found.layers[layer].mean[logits].mean == doctest::Approx(test::distance(run(layer), run(99))).epsilon(1e-5));
       CHECK(found.layers[layer].mean[logits].error < 1e-12);
       CHECK(found.layers[layer].draws == 64);
     }
@@ -141,7 +136,7 @@ TEST_CASE("measure: noise on weights as brute force over networks that were pert
           double sum = 0;
           for (std::size_t i = 0; i < 40; ++i) {
             const auto a = clean.values<float>().subspan(3 * i, 3), b = changed.values<float>().subspan(3 * i, 3);
-            sum += distance({a.begin(), a.end()}, {b.begin(), b.end()}) / 40;
+            sum += test::distance(std::vector<double>(a.begin(), a.end()), std::vector<double>(b.begin(), b.end())) / 40;
           }
           damages.push_back(sum);
         }
@@ -175,8 +170,8 @@ TEST_CASE("measure: noise on activations as brute force in plain loops") {
               if (noise == Noise::rounding) value = p * M * std::nearbyint(value / (p * M));
             }
           };
-          damages.push_back(distance(plain_run(network, {x.begin(), x.end()}, noisy),
-                                     plain_run(network, {x.begin(), x.end()}, [](std::size_t, std::vector<double>&) {})));
+          damages.push_back(test::distance(plain_run(network, {x.begin(), x.end()}, noisy),
+                                           plain_run(network, {x.begin(), x.end()}, [](std::size_t, std::vector<double>&) {})));
         }
         const Estimate expected = estimate(damages), measured = found.layers[l].by_level[level][logits];
         CHECK(std::abs(measured.mean - expected.mean) <= 5 * std::hypot(measured.error, expected.error));

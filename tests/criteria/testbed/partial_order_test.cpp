@@ -3,15 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "engine/random.h"
+#include "tests/criteria/numbers.h"
 
 using namespace safer;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 using Scores = std::vector<double>;
 
 }  // namespace
@@ -29,9 +28,9 @@ TEST_CASE("partial order: a ranking must order every settled pair, strictly") {
 TEST_CASE("partial order: a constant score and a NaN never follow it") {
   const PartialOrder order{3, {{0, 1}}};
   CHECK_FALSE(order.allows(rank(Scores{7, 7, 7})));
-  CHECK_FALSE(order.allows(rank(Scores{2, not_a_number, 1})));  // ranked last, which would be right by accident
-  CHECK_FALSE(order.allows(rank(Scores{not_a_number, 1, 2})));
-  CHECK(order.allows(rank(Scores{2, 1, not_a_number})));  // not part of a settled pair
+  CHECK_FALSE(order.allows(rank(Scores{2, test::nan, 1})));  // ranked last, which would be right by accident
+  CHECK_FALSE(order.allows(rank(Scores{test::nan, 1, 2})));
+  CHECK(order.allows(rank(Scores{2, 1, test::nan})));  // not part of a settled pair
 }
 
 TEST_CASE("estimate: mean and standard error by hand") {
@@ -39,7 +38,7 @@ TEST_CASE("estimate: mean and standard error by hand") {
   CHECK(of.mean == 3);
   CHECK(of.error == doctest::Approx(std::sqrt(14.0 / 3 / 4)));
   CHECK(std::isnan(estimate({1}).error));
-  CHECK(std::isnan(estimate({1, not_a_number}).mean));
+  CHECK(std::isnan(estimate({1, test::nan}).mean));
 }
 
 TEST_CASE("settling: thresholds are Student's quantiles of the shared level") {
@@ -64,7 +63,7 @@ TEST_CASE("settling: differences are paired over the common draws, and NaN settl
   CHECK(test.sign(a, a) == 0);
   b.resize(32);
   CHECK(test.sign(a, b) == 1);
-  b[5] = not_a_number;
+  b[5] = test::nan;
   CHECK(test.sign(a, b) == 0);
   CHECK(test.sign(Scores(40, 2.0), Scores(40, 1.0)) == 1);  // no spread at all
 }

@@ -4,18 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 
 #include "criteria/testbed/database/score.h"
 #include "engine/error.h"
+#include "tests/criteria/numbers.h"
 #include "tests/temporary_folder.h"
 
 using namespace safer;
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 using Scores = std::vector<double>;
 
 /// A testbed whose numbers are written by hand: vanilla networks of some layers, with the same damage under each condition.
@@ -125,8 +124,8 @@ TEST_CASE("tables: a constant score earns nothing, not even from the order in wh
 TEST_CASE("tables: scores that are not numbers make no order look good") {
   HandMade testbed;
   testbed.add_network({3, 2, 1}, {{0, 1}, {1, 2}, {0, 2}});
-  testbed.add_scores("last", {30, 20, not_a_number});  // ranked last, where it belongs
-  testbed.add_scores("all", {not_a_number, not_a_number, not_a_number});
+  testbed.add_scores("last", {30, 20, test::nan});  // ranked last, where it belongs
+  testbed.add_scores("all", {test::nan, test::nan, test::nan});
   testbed.add_scores("infinite", {INFINITY, 20, 10});
   for (const char* name : {"last", "all", "infinite"}) {
     const Cell cell = testbed.average(name);
@@ -140,10 +139,10 @@ TEST_CASE("tables: scores that are not numbers make no order look good") {
 
 TEST_CASE("tables: damage that is not a number makes no order look good, and is counted") {
   HandMade testbed;
-  testbed.add_network({3, not_a_number, 1}, {{0, 2}});
+  testbed.add_network({3, test::nan, 1}, {{0, 2}});
   testbed.add_scores("any", {30, 20, 10});
-  testbed.add_network({not_a_number, not_a_number, not_a_number}, {});
-  testbed.add_scores("any", {not_a_number, not_a_number, not_a_number});
+  testbed.add_network({test::nan, test::nan, test::nan}, {});
+  testbed.add_scores("any", {test::nan, test::nan, test::nan});
   const Table1 table = testbed.table();
   CHECK(table.rows[0].unmeasurable == 2);
   for (const Cell& cell : table.average) {
@@ -162,7 +161,7 @@ TEST_CASE("tables: a block is as important as its most important layer") {
   testbed.add_network({1, 9, 5, 4}, {{1, 2}, {1, 3}, {2, 0}}, {"A", "A", "B", "B"});
   testbed.add_scores("blocks right", {2, 3, 1, 2.5});
   testbed.add_scores("blocks wrong", {2, 3, 1, 4});
-  testbed.add_scores("one NaN", {not_a_number, 3, 1, 2});
+  testbed.add_scores("one NaN", {test::nan, 3, 1, 2});
   CHECK(testbed.average("blocks right", true).exact.mean == 1);
   CHECK(testbed.average("blocks right", true).settled.mean == 1);
   CHECK(testbed.average("blocks right", false).exact.mean == 0);
