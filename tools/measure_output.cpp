@@ -11,7 +11,6 @@
 namespace safer::commands {
 namespace {
 
-
 std::size_t at(Damage kind) { return static_cast<std::size_t>(kind); }
 std::string_view name(Noise noise) { return noise_names[static_cast<std::size_t>(noise)]; }
 std::string_view name(Place place) { return place_names[static_cast<std::size_t>(place)]; }

@@ -13,9 +13,9 @@
 namespace safer {
 namespace {
 
-constexpr std::string_view format = "2";              // of the tables, and of what the numbers in them mean
+constexpr std::string_view format = "3";              // of the tables, and of what the numbers in them mean
 constexpr std::int64_t pool = std::int64_t{1} << 16;  // points that draws are taken from: so many that none is seen often
-constexpr std::int64_t family_stride = 1'000'000;                     // of ids
+constexpr std::int64_t family_stride = 1'000'000;     // of ids
 constexpr std::uint64_t largest_seed = (std::uint64_t{1} << 53) - 1;  // exact wherever numbers are doubles
 
 template <class T>
