@@ -9,6 +9,7 @@
 #include "engine/tape/batch_gradient.h"
 #include "tests/allocation_counter.h"
 #include "tests/engine/ops/op_case.h"
+#include "tests/engine/ops/refusal.h"
 
 namespace safer::test {
 
@@ -45,18 +46,9 @@ std::vector<OpCase> attention_cases() {
 
 namespace {
 
-std::string message(const ValueType& q, const ValueType& k, const ValueType& v, AttentionOptions options = {}) {
-  Tape tape;
-  const auto value = [&](const char* name, const ValueType& type) {
-    return type.batched() ? tape.input(name, type) : tape.parameter({.name = name, .shape = type.shape});
-  };
-  const Var query = value("q", q), key = value("k", k), values = value("v", v);
-  try {
-    attention(query, key, values, options, "attn");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string attention_refusal(const ValueType& q, const ValueType& k, const ValueType& v, AttentionOptions options = {}) {
+  return refusal({{"q", q}, {"k", k}, {"v", v}},
+                 [&](const std::vector<Var>& in) { attention(in[0], in[1], in[2], options, "attn"); });
 }
 
 }  // namespace
@@ -142,19 +134,20 @@ TEST_CASE("attention: shapes that do not fit are refused") {
   const auto with = [&](std::string_view k, std::string_view why) {
     return fmt::format("node 'attn': attention: q [N, 3, 4], k {}, v [N, 3, 4]: {}", k, why);
   };
-  CHECK(message(x, x, x, {.heads = 3}) == with("[N, 3, 4]", "3 heads do not divide the width evenly"));
-  CHECK(message(x, x, x, {.heads = 0}) == with("[N, 3, 4]", "0 heads do not divide the width evenly"));
-  CHECK(message(x, {{1, 3, 4}}, x) == with("[1, 3, 4]", "some vary over the batch and some do not; expand those that are shared"));
-  CHECK(message(x, {{1, 3, 4}, 1}, x) == with("[1, 3N, 4]", "the batch axis is 1, expected 0; transpose first"));
-  CHECK(message(x, {{1, 12}, 0}, x) ==
+  CHECK(attention_refusal(x, x, x, {.heads = 3}) == with("[N, 3, 4]", "3 heads do not divide the width evenly"));
+  CHECK(attention_refusal(x, x, x, {.heads = 0}) == with("[N, 3, 4]", "0 heads do not divide the width evenly"));
+  CHECK(attention_refusal(x, {{1, 3, 4}}, x) ==
+        with("[1, 3, 4]", "some vary over the batch and some do not; expand those that are shared"));
+  CHECK(attention_refusal(x, {{1, 3, 4}, 1}, x) == with("[1, 3N, 4]", "the batch axis is 1, expected 0; transpose first"));
+  CHECK(attention_refusal(x, {{1, 12}, 0}, x) ==
         "node 'attn': attention: q [N, 3, 4], k [N, 12], v [N, 3, 4]: expected three axes each, [N, T, d]");
-  CHECK(message(x, x, {{2, 3, 4}, 0}) ==
+  CHECK(attention_refusal(x, x, {{2, 3, 4}, 0}) ==
         "node 'attn': attention: q [N, 3, 4], k [N, 3, 4], v [2N, 3, 4]: different numbers of sequences");
-  CHECK(message(x, x, {{1, 2, 4}, 0}) ==
+  CHECK(attention_refusal(x, x, {{1, 2, 4}, 0}) ==
         "node 'attn': attention: q [N, 3, 4], k [N, 3, 4], v [N, 2, 4]: k and v must have the same length");
-  CHECK(message(x, {{1, 3, 2}, 0}, x) ==
+  CHECK(attention_refusal(x, {{1, 3, 2}, 0}, x) ==
         "node 'attn': attention: q [N, 3, 4], k [N, 3, 2], v [N, 3, 4]: q and k must have the same width");
-  CHECK(message(x, {{1, 2, 4}, 0}, {{1, 2, 4}, 0}, {.causal = true}) ==
+  CHECK(attention_refusal(x, {{1, 2, 4}, 0}, {{1, 2, 4}, 0}, {.causal = true}) ==
         "node 'attn': attention: q [N, 3, 4], k [N, 2, 4], v [N, 2, 4]: causal attention needs as many queries as keys");
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -8,6 +9,9 @@
 #include "tests/engine/gradcheck.h"
 
 namespace safer::test {
+
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 /// A tape whose inputs have given values, for ops that are worked out by hand. Real values are named x0, x1, ... in order.
 struct ByHand {
@@ -57,6 +61,9 @@ struct ByHand {
   }
   std::vector<std::vector<double>> parameters;
 };
+
+/// Of the input that was declared first.
+inline const std::vector<double>& first_gradient(const Outcome& outcome) { return outcome.gradients.at(0); }
 
 /// 0, 1, 2, ...
 inline std::vector<double> counted(std::int64_t count) {

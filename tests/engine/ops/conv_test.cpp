@@ -4,6 +4,7 @@
 
 #include "tests/engine/ops/by_hand.h"
 #include "tests/engine/ops/op_case.h"
+#include "tests/engine/ops/refusal.h"
 
 namespace safer::test {
 
@@ -47,18 +48,8 @@ std::vector<OpCase> conv_cases() {
 
 namespace {
 
-std::string message(const ValueType& x, const ValueType& w, ConvOptions options = {}, const ValueType& b = {{2}}) {
-  Tape tape;
-  const auto value = [&](const char* name, const ValueType& type) {
-    return type.batched() ? tape.input(name, type) : tape.parameter({.name = name, .shape = type.shape});
-  };
-  const Var input = value("x", x), weight = value("w", w), bias = value("b", b);
-  try {
-    conv2d(input, weight, bias, options, "conv");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string conv_refusal(const ValueType& x, const ValueType& w, ConvOptions options = {}, const ValueType& b = {{2}}) {
+  return refusal({{"x", x}, {"w", w}, {"b", b}}, [&](const std::vector<Var>& in) { conv2d(in[0], in[1], in[2], options, "conv"); });
 }
 
 }  // namespace
@@ -81,24 +72,24 @@ TEST_CASE("conv2d: groups see their own channels only, in order") {
 }
 
 TEST_CASE("conv2d: shapes and numbers that do not fit are refused") {
-  CHECK(message({{1, 3, 8}, 0}, {{2, 3, 3, 3}}) ==
+  CHECK(conv_refusal({{1, 3, 8}, 0}, {{2, 3, 3, 3}}) ==
         "node 'conv': conv2d: x is [N, 3, 8], expected [N, channels, rows, columns] with the batch first");
-  CHECK(message({{3, 1, 8, 8}, 1}, {{2, 3, 3, 3}}) ==
+  CHECK(conv_refusal({{3, 1, 8, 8}, 1}, {{2, 3, 3, 3}}) ==
         "node 'conv': conv2d: x is [3, N, 8, 8], expected [N, channels, rows, columns] with the batch first");
-  CHECK(message({{1, 3, 8, 8}, 0}, {{2, 4, 3, 3}}) ==
+  CHECK(conv_refusal({{1, 3, 8, 8}, 0}, {{2, 4, 3, 3}}) ==
         "node 'conv': conv2d: x [N, 3, 8, 8] has 3 channels, but the weight [2, 4, 3, 3] takes 4");
-  CHECK(message({{1, 3, 8, 8}, 0}, {{2, 4, 3, 3}, 0}) ==
+  CHECK(conv_refusal({{1, 3, 8, 8}, 0}, {{2, 4, 3, 3}, 0}) ==
         "node 'conv': conv2d: the weight is [2N, 4, 3, 3], expected [out, channels / groups, rows, columns] for all samples");
-  CHECK(message({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {.groups = 2}) ==
+  CHECK(conv_refusal({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {.groups = 2}) ==
         "node 'conv': conv2d: 2 groups, but x [N, 3, 8, 8] and the weight [2, 3, 3, 3] have 3 and 2 channels; both must be "
         "multiples");
-  CHECK(message({{1, 3, 2, 8}, 0}, {{2, 3, 3, 3}}) ==
+  CHECK(conv_refusal({{1, 3, 2, 8}, 0}, {{2, 3, 3, 3}}) ==
         "node 'conv': conv2d: a window of 3 rows does not fit into 2 with padding 0 + 0");
-  CHECK(message({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {.stride = {1, 0}}) ==
+  CHECK(conv_refusal({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {.stride = {1, 0}}) ==
         "node 'conv': conv2d: 3 taps, stride 0, dilation 1 along the columns; expected 1 or more each");
-  CHECK(message({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {.padding = -1}) ==
+  CHECK(conv_refusal({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {.padding = -1}) ==
         "node 'conv': conv2d: padding of -1 before and -1 after the rows; expected 0 or more");
-  CHECK(message({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {}, {{3}}) ==
+  CHECK(conv_refusal({{1, 3, 8, 8}, 0}, {{2, 3, 3, 3}}, {}, {{3}}) ==
         "node 'conv': conv2d: the bias is [3], expected [2] for all samples");
 }
 

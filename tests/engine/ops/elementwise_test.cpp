@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/engine/ops/op_case.h"
+#include "tests/engine/ops/refusal.h"
 
 namespace safer::test {
 namespace {
@@ -102,24 +103,15 @@ std::vector<double> compute(const std::function<Var(Var, Var)>& function, const 
   return runner.value(y.id());
 }
 
-std::string message(const std::function<Var(Var, Var)>& function, const ValueType& a, const ValueType& b) {
-  Tape tape;
-  const auto value = [&](const char* name, const ValueType& type) {
-    return type.batched() ? tape.input(name, type) : tape.parameter({.name = name, .shape = type.shape});
-  };
-  const Var left = value("a", a), right = value("b", b);
-  try {
-    function(left, right);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+using Values = std::vector<double>;
+
+std::string elementwise_refusal(const std::function<Var(Var, Var)>& function, const ValueType& a, const ValueType& b) {
+  return refusal({{"a", a}, {"b", b}}, [&](const std::vector<Var>& in) { function(in[0], in[1]); });
 }
 
 }  // namespace
 
 TEST_CASE("elementwise: values by hand") {
-  using Values = std::vector<double>;
   CHECK(compute([](Var a, Var b) { return a + b; }, {{1, 3}, 0}, {{3}, -1}, 2) == Values{11, 13, 15, 14, 16, 18});
   CHECK(compute([](Var a, Var b) { return a - b; }, {{1, 3}, 0}, {{1, 1}, 0}, 2) == Values{-9, -8, -7, -7, -6, -5});
   CHECK(compute([](Var a, Var b) { return a * b; }, {{1, 2, 1}, 0}, {{1, 1, 2}, 0}, 1) == Values{10, 11, 20, 22});
@@ -127,7 +119,6 @@ TEST_CASE("elementwise: values by hand") {
 }
 
 TEST_CASE("elementwise: numbers on either side") {
-  using Values = std::vector<double>;
   const auto with = [](auto f) { return compute([=](Var a, Var) { return f(a); }, {{1, 2}, 0}, {{1, 2}, 0}, 1); };
   CHECK(with([](Var a) { return a + 0.5; }) == Values{1.5, 2.5});
   CHECK(with([](Var a) { return 0.5 + a; }) == Values{1.5, 2.5});
@@ -140,15 +131,15 @@ TEST_CASE("elementwise: numbers on either side") {
 }
 
 TEST_CASE("elementwise: shapes that do not fit are refused") {
-  CHECK(message([](Var a, Var b) { return a + b; }, {{1, 3}, 0}, {{4}}) ==
+  CHECK(elementwise_refusal([](Var a, Var b) { return a + b; }, {{1, 3}, 0}, {{4}}) ==
         "node 'add': add: [N, 3] and [4] do not fit: sizes 3 and 4 on axis -1 counted from the last");
-  CHECK(message([](Var a, Var b) { return a * b; }, {{1, 3}, 0}, {{1, 3}, 1}) ==
+  CHECK(elementwise_refusal([](Var a, Var b) { return a * b; }, {{1, 3}, 0}, {{1, 3}, 1}) ==
         "node 'mul': mul: [N, 3] and [1, 3N] do not fit: their batch axes do not line up");
-  CHECK(message([](Var a, Var b) { return a / b; }, {{2, 3}, 0}, {{1, 3}, 0}) ==
+  CHECK(elementwise_refusal([](Var a, Var b) { return a / b; }, {{2, 3}, 0}, {{1, 3}, 0}) ==
         "node 'div': div: [2N, 3] and [N, 3] do not fit: a sample owns different numbers of rows");
-  CHECK(message([](Var a, Var b) { return a - b; }, {{2, 3}}, {{1, 3}, 0}) ==
+  CHECK(elementwise_refusal([](Var a, Var b) { return a - b; }, {{2, 3}}, {{1, 3}, 0}) ==
         "node 'sub': sub: [2, 3] and [N, 3] do not fit: what all samples share must have size 1 on the batch axis");
-  CHECK(message([](Var a, Var b) { return a + b; }, {{1, 3}, 0, DType::i64}, {{1, 3}, 0}) ==
+  CHECK(elementwise_refusal([](Var a, Var b) { return a + b; }, {{1, 3}, 0, DType::i64}, {{1, 3}, 0}) ==
         "node 'add': add: the input [N, 3] holds i64 numbers, expected reals (f32)");
 }
 

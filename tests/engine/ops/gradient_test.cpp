@@ -8,8 +8,6 @@
 namespace safer::test {
 namespace {
 
-constexpr double ulp = 0x1p-23;
-
 /// One random projection of the whole Jacobian, in both types: the double gradient is off by no more than the differences
 /// themselves are (rounding, and step^2 times the third derivative), the float gradient by the rounding that the case allows.
 void check_gradients(const OpCase& op_case, Stand stand, int times, std::int64_t batch) {
@@ -25,7 +23,7 @@ void check_gradients(const OpCase& op_case, Stand stand, int times, std::int64_t
     const double magnitude = largest(differences);
     of_double.add(name, slow.gradients.at(id), differences, expected.rounding() + 1e-8 * magnitude);
     of_float.add(name, fast.gradients.at(id), differences,
-                 expected.rounding() + op_case.ulps * ulp * std::max(magnitude, op_case.terms));
+                 expected.rounding() + op_case.ulps * float_ulp * std::max(magnitude, op_case.terms));
   }
   INFO(op_case.op, ", ", op_case.label, ", batch ", batch, ", stand ", static_cast<int>(stand), ", times ", times);
   CHECK_MESSAGE(of_double.ratio <= 1, "double: ", of_double.where);

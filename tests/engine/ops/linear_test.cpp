@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/engine/ops/op_case.h"
+#include "tests/engine/ops/refusal.h"
 
 namespace safer::test {
 
@@ -39,18 +40,8 @@ std::vector<OpCase> linear_cases() {
 
 namespace {
 
-std::string message(const ValueType& x, const ValueType& W, const ValueType& b = {{2}}) {
-  Tape tape;
-  const auto value = [&](const char* name, const ValueType& type) {
-    return type.batched() ? tape.input(name, type) : tape.parameter({.name = name, .shape = type.shape});
-  };
-  const Var input = value("x", x), weight = value("W", W), bias = value("b", b);
-  try {
-    linear(input, weight, bias, "fc");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string linear_refusal(const ValueType& x, const ValueType& W, const ValueType& b = {{2}}) {
+  return refusal({{"x", x}, {"W", W}, {"b", b}}, [&](const std::vector<Var>& in) { linear(in[0], in[1], in[2], "fc"); });
 }
 
 }  // namespace
@@ -103,18 +94,18 @@ TEST_CASE("linear: a node is called like its weight") {
 }
 
 TEST_CASE("linear: shapes that do not fit are refused") {
-  CHECK(message({{1, 4}, 0}, {{2, 3}}) ==
+  CHECK(linear_refusal({{1, 4}, 0}, {{2, 3}}) ==
         "node 'fc': linear: x is [N, 4] but the weight [2, 3] takes 3 inputs; the last axis of x must have that size");
-  CHECK(message({{1, 3}, 0}, {{2, 3, 1}}) ==
+  CHECK(linear_refusal({{1, 3}, 0}, {{2, 3, 1}}) ==
         "node 'fc': linear: the weight is [2, 3, 1], expected a matrix that all samples share; use matmul for others");
-  CHECK(message({{1, 3}, 0}, {{2, 3}, 0}) ==
+  CHECK(linear_refusal({{1, 3}, 0}, {{2, 3}, 0}) ==
         "node 'fc': linear: the weight is [2N, 3], expected a matrix that all samples share; use matmul for others");
-  CHECK(message({{4, 3}, 1}, {{2, 3}}) ==
+  CHECK(linear_refusal({{4, 3}, 1}, {{2, 3}}) ==
         "node 'fc': linear: the batch axis of x [4, 3N] is its last, which is summed over; transpose x first");
-  CHECK(message({{1, 3}, 0, DType::i64}, {{2, 3}}) ==
+  CHECK(linear_refusal({{1, 3}, 0, DType::i64}, {{2, 3}}) ==
         "node 'fc': linear: the input [N, 3] holds i64 numbers, expected reals (f32)");
-  CHECK(message({{1, 3}, 0}, {{2, 3}}, {{3}}) == "node 'fc': linear: the bias is [3], expected [2] for all samples");
-  CHECK(message({{1, 3}, 0}, {{2, 3}}, {{2}, 0}) == "node 'fc': linear: the bias is [2N], expected [2] for all samples");
+  CHECK(linear_refusal({{1, 3}, 0}, {{2, 3}}, {{3}}) == "node 'fc': linear: the bias is [3], expected [2] for all samples");
+  CHECK(linear_refusal({{1, 3}, 0}, {{2, 3}}, {{2}, 0}) == "node 'fc': linear: the bias is [2N], expected [2] for all samples");
 }
 
 }  // namespace safer::test

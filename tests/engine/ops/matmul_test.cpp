@@ -3,17 +3,18 @@
 #include <doctest/doctest.h>
 
 #include "tests/engine/ops/op_case.h"
+#include "tests/engine/ops/refusal.h"
 
 namespace safer::test {
 namespace {
 
 /// An operand: its shape as a product reads it, and its batch axis; -1: a parameter.
-struct Side {
+struct Operand {
   Shape shape;
   int batch_axis;
 };
 
-Var declare(Recording& in, const char* name, const Side& side, bool transposed) {
+Var declare(Recording& in, const char* name, const Operand& side, bool transposed) {
   Shape shape = side.shape;
   if (transposed) std::swap(shape[shape.rank() - 2], shape[shape.rank() - 1]);
   return side.batch_axis < 0 ? in.parameter(name, shape) : in.input(name, shape, {}, side.batch_axis);
@@ -24,7 +25,7 @@ Var declare(Recording& in, const char* name, const Side& side, bool transposed) 
 std::vector<OpCase> matmul_cases() {
   struct Operands {
     const char* label;
-    Side a, b;
+    Operand a, b;
   };
   const Operands all[] = {
       {"both vary", {{1, 2, 5}, 0}, {{1, 5, 3}, 0}},
@@ -54,18 +55,8 @@ std::vector<OpCase> matmul_cases() {
 
 namespace {
 
-std::string message(const ValueType& a, const ValueType& b, MatmulOptions options = {}) {
-  Tape tape;
-  const auto value = [&](const char* name, const ValueType& type) {
-    return type.batched() ? tape.input(name, type) : tape.parameter({.name = name, .shape = type.shape});
-  };
-  const Var left = value("a", a), right = value("b", b);
-  try {
-    matmul(left, right, options);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string matmul_refusal(const ValueType& a, const ValueType& b, MatmulOptions options = {}) {
+  return refusal({{"a", a}, {"b", b}}, [&](const std::vector<Var>& in) { matmul(in[0], in[1], options); });
 }
 
 }  // namespace
@@ -99,14 +90,14 @@ TEST_CASE("matmul: a product with a shared matrix is a linear layer") {
 }
 
 TEST_CASE("matmul: shapes that do not fit are refused") {
-  CHECK(message({{1, 2, 3}, 0}, {{1, 4, 5}, 0}) ==
+  CHECK(matmul_refusal({{1, 2, 3}, 0}, {{1, 4, 5}, 0}) ==
         "node 'matmul': matmul: a is [N, 2, 3], b is [N, 4, 5]; the inner sizes 3 and 4 must match");
-  CHECK(message({{1, 2, 3}, 0}, {{1, 3, 5}, 0}, {true, true}) ==
+  CHECK(matmul_refusal({{1, 2, 3}, 0}, {{1, 3, 5}, 0}, {true, true}) ==
         "node 'matmul': matmul: a is [N, 2, 3] transposed, b is [N, 3, 5] transposed; the inner sizes 2 and 5 must match");
-  CHECK(message({{1, 3}, 0}, {{1, 3, 5}, 0}) ==
+  CHECK(matmul_refusal({{1, 3}, 0}, {{1, 3, 5}, 0}) ==
         "node 'matmul': matmul: the batch axis of [N, 3] is one of the matrix; only the axes before the last two can be it");
-  CHECK(message({{3}}, {{1, 3, 5}, 0}) == "node 'matmul': matmul: an operand is [3], expected a matrix or a stack of them");
-  CHECK(message({{1, 2, 2, 3}, 0}, {{1, 4, 3, 5}, 0}) ==
+  CHECK(matmul_refusal({{3}}, {{1, 3, 5}, 0}) == "node 'matmul': matmul: an operand is [3], expected a matrix or a stack of them");
+  CHECK(matmul_refusal({{1, 2, 2, 3}, 0}, {{1, 4, 3, 5}, 0}) ==
         "node 'matmul': matmul: axes before the last two: [N, 2] and [N, 4] do not fit: sizes 2 and "
         "4 on axis "
         "-1 counted from the last");

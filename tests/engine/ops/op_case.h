@@ -12,6 +12,8 @@
 
 namespace safer::test {
 
+inline constexpr double float_ulp = 0x1p-23;  // of 1
+
 /// How the values of an input or parameter are drawn.
 struct Draw {
   double low = -1, high = 1;

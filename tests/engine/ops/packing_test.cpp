@@ -35,9 +35,9 @@ kernels::KernelTable<float> counting_table() {
   return table;
 }
 
-/// Counts what `steps` do.
+/// How often `steps` pack.
 template <class F>
-int counted(const F& steps) {
+int packs_of(const F& steps) {
   packs = 0;
   steps();
   return packs;
@@ -59,15 +59,15 @@ TEST_CASE("packing: a linear layer packs its weight once for the product and onc
       runner.replay();
       runner.workspace.reverse(sink);
     };
-    CHECK(counted(run) == 2);
-    CHECK(counted(run) == 0);
+    CHECK(packs_of(run) == 2);
+    CHECK(packs_of(run) == 0);
     runner.parameters.mutable_values<float>(0)[3] += 1;
-    CHECK(counted(run) == 2);
-    CHECK(counted(run) == 0);
+    CHECK(packs_of(run) == 2);
+    CHECK(packs_of(run) == 0);
     // Another workspace, of another size, finds what was packed.
     Runner<float> other(tape, {.outputs = {y.id()}}, recording.draw(70, Mode::inference), table);
     other.parameters = runner.parameters;
-    CHECK(counted([&] { other.replay(); }) == 0);
+    CHECK(packs_of([&] { other.replay(); }) == 0);
   }
 }
 
@@ -82,19 +82,19 @@ TEST_CASE("packing: a convolution packs its weight once, folded or not") {
   Runner<float> plain(tape, {.outputs = {y.id()}}, data, table), folded(tape, {.outputs = {z.id()}}, data, table);
   for (Runner<float>* runner : {&plain, &folded}) {
     const auto run = [&] { runner->replay(); };
-    CHECK(counted(run) == 1);
-    CHECK(counted(run) == 0);
+    CHECK(packs_of(run) == 1);
+    CHECK(packs_of(run) == 0);
     runner->parameters.mutable_values<float>(0)[3] += 1;
-    CHECK(counted(run) == 1);
-    CHECK(counted(run) == 0);
+    CHECK(packs_of(run) == 1);
+    CHECK(packs_of(run) == 0);
   }
   folded.parameters.mutable_values<float>(folded.parameters.id("variance"))[0] += 1;
-  CHECK(counted([&] { folded.replay(); }) == 1);
+  CHECK(packs_of([&] { folded.replay(); }) == 1);
   plain.parameters.mutable_values<float>(plain.parameters.id("variance"))[0] += 1;
-  CHECK(counted([&] { plain.replay(); }) == 0);
+  CHECK(packs_of([&] { plain.replay(); }) == 0);
   Runner<float> other(tape, {.outputs = {y.id()}}, recording.draw(2, Mode::inference), table);
   other.parameters = plain.parameters;
-  CHECK(counted([&] { other.replay(); }) == 0);
+  CHECK(packs_of([&] { other.replay(); }) == 0);
 }
 
 }  // namespace safer::test

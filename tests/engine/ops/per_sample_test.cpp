@@ -36,7 +36,7 @@ struct Tiles final : GradientSink<T> {
   std::map<int, Of> tiles;
 };
 
-std::vector<double> sum(std::span<const std::vector<double>> parts) {
+std::vector<double> total(std::span<const std::vector<double>> parts) {
   std::vector<double> total(parts.front().size(), 0);
   for (const std::vector<double>& part : parts)
     for (std::size_t i = 0; i < part.size(); ++i) total[i] += part[i];
@@ -64,8 +64,8 @@ void check_tiles(const OpCase& op_case) {
     double magnitude = 0;
     for (const auto& sample : tiles.samples) magnitude = std::max(magnitude, largest(sample));
     const double tolerance = op_case.ulps * ulp * magnitude;
-    deviation.add(name + ", batch", tiles.batch, sum(tiles.samples), static_cast<double>(batch) * tolerance);
-    deviation.add(name + ", last two", tiles.last_two, sum(std::span(tiles.samples).last(2)), 2 * tolerance);
+    deviation.add(name + ", batch", tiles.batch, total(tiles.samples), static_cast<double>(batch) * tolerance);
+    deviation.add(name + ", last two", tiles.last_two, total(std::span(tiles.samples).last(2)), 2 * tolerance);
     for (std::int64_t s = 0; s < batch; ++s) {
       const auto at = static_cast<std::size_t>(s);
       const Outcome alone = differentiate<T>(recorded.tape, recorded.root, sample_of(recorded.tape, data, s),

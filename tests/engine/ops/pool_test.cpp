@@ -4,6 +4,7 @@
 
 #include "tests/engine/ops/by_hand.h"
 #include "tests/engine/ops/op_case.h"
+#include "tests/engine/ops/refusal.h"
 
 namespace safer::test {
 
@@ -47,15 +48,10 @@ namespace {
 using Values = std::vector<double>;
 const Values nine = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 
-std::string message(const ValueType& type, Pair window, PoolOptions options = {}, bool average = true) {
-  Tape tape;
-  const Var x = tape.input("x", type);
-  try {
-    average ? average_pool2d(x, window, options, "pool") : max_pool2d(x, window, options, "pool");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string pool_refusal(const ValueType& type, Pair window, PoolOptions options = {}, bool average = true) {
+  return refusal({{"x", type}}, [&](const std::vector<Var>& in) {
+    average ? average_pool2d(in[0], window, options, "pool") : max_pool2d(in[0], window, options, "pool");
+  });
 }
 
 }  // namespace
@@ -133,23 +129,24 @@ TEST_CASE("global pooling: of any size and rank") {
 }
 
 TEST_CASE("pooling: what does not fit is refused") {
-  CHECK(message({{1, 3, 8}, 0}, 2) ==
+  CHECK(pool_refusal({{1, 3, 8}, 0}, 2) ==
         "node 'pool': average_pool2d: x is [N, 3, 8], expected [N, channels, rows, columns] with the batch first");
-  CHECK(message({{3, 1, 8, 8}, 1}, 2, {}, false) ==
+  CHECK(pool_refusal({{3, 1, 8, 8}, 1}, 2, {}, false) ==
         "node 'pool': max_pool2d: x is [3, N, 8, 8], expected [N, channels, rows, columns] with the batch first");
-  CHECK(message({{1, 3, 2, 8}, 0}, 3) == "node 'pool': average_pool2d: a window of 3 rows does not fit into 2 with padding 0 + 0");
-  CHECK(message({{1, 3, 8, 8}, 0}, {2, 0}) ==
+  CHECK(pool_refusal({{1, 3, 2, 8}, 0}, 3) ==
+        "node 'pool': average_pool2d: a window of 3 rows does not fit into 2 with padding 0 + 0");
+  CHECK(pool_refusal({{1, 3, 8, 8}, 0}, {2, 0}) ==
         "node 'pool': average_pool2d: 0 taps, stride 1, dilation 1 along the columns; expected 1 or more each");
   CHECK(
-      message({{1, 3, 8, 8}, 0}, 2, {.padding = 2}, false) ==
+      pool_refusal({{1, 3, 8, 8}, 0}, 2, {.padding = 2}, false) ==
       "node 'pool': max_pool2d: a window of 2 taps, dilation 1, would see padding only, which is 2 before and 2 after the 8 rows");
-  CHECK(message({{1, 3, 8, 8}, 0}, 2, {.padding = {0, 0, 0, 2}}, false) ==
+  CHECK(pool_refusal({{1, 3, 8, 8}, 0}, 2, {.padding = {0, 0, 0, 2}}, false) ==
         "node 'pool': max_pool2d: a window of 2 taps, dilation 1, would see padding only, which is 0 before and 2 after the 8 "
         "columns");
-  CHECK(message({{1, 3, 1, 8}, 0}, 2, {.padding = {1, 0, 2, 0}, .dilation = {2, 1}}) ==
+  CHECK(pool_refusal({{1, 3, 1, 8}, 0}, 2, {.padding = {1, 0, 2, 0}, .dilation = {2, 1}}) ==
         "node 'pool': average_pool2d: a window of 2 taps, dilation 2, would see padding only, which is 1 before and 2 after the 1 "
         "rows");
-  CHECK(message({{1, 3, 8, 8}, 0}, 2, {.count_padding = true}, false) ==
+  CHECK(pool_refusal({{1, 3, 8, 8}, 0}, 2, {.count_padding = true}, false) ==
         "node 'pool': max_pool2d: count_padding is for averages; a maximum never sees the padding");
 }
 

@@ -7,8 +7,6 @@
 namespace safer::test {
 namespace {
 
-constexpr double ulp = 0x1p-23;
-
 void check_precision(const OpCase& op_case, const kernels::KernelTable<float>& table, std::int64_t batch) {
   const Recorded recorded(op_case);
   const Data data = recorded.draw(batch);
@@ -16,10 +14,10 @@ void check_precision(const OpCase& op_case, const kernels::KernelTable<float>& t
   const Outcome expected = differentiate<double>(recorded.tape, recorded.root, data, seed);
   const Outcome found = differentiate<float>(recorded.tape, recorded.root, data, seed, table);
   Deviation deviation;
-  deviation.add("output", found.output, expected.output, op_case.ulps * ulp * largest(expected.output));
+  deviation.add("output", found.output, expected.output, op_case.ulps * float_ulp * largest(expected.output));
   for (const auto& [id, gradient] : expected.gradients)
     deviation.add(recorded.tape.node(id).name, found.gradients.at(id), gradient,
-                  op_case.ulps * ulp * std::max(largest(gradient), op_case.terms));
+                  op_case.ulps * float_ulp * std::max(largest(gradient), op_case.terms));
   INFO(op_case.op, ", ", op_case.label, ", batch ", batch, ", ", table.name);
   CHECK_MESSAGE(deviation.ratio <= 1, deviation.where);
 }

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "tests/engine/ops/by_hand.h"
 #include "tests/engine/ops/golden/quantize_golden.h"
@@ -50,7 +49,6 @@ TEST_CASE("quantize: values and gradients that PyTorch gives") {
 }
 
 TEST_CASE("quantize: what is not finite") {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
   ByHand hand;
   const Var x = hand.input({1, 3}, {-infinity, std::nan(""), infinity});
   const Outcome found = hand.run<float>(fake_quantize(x, {.scale = {0.5}}));

@@ -39,8 +39,6 @@ std::vector<OpCase> reduce_cases() {
 
 namespace {
 
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
 /// Folds x: `shape` over the axes where `reduced`, element by element.
 std::vector<double> plain(const Shape& shape, const std::vector<bool>& reduced, const std::vector<double>& x,
                           double (*fold)(double, double)) {

@@ -2,8 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <limits>
-
 #include "tests/engine/ops/by_hand.h"
 #include "tests/engine/ops/op_case.h"
 
@@ -41,13 +39,13 @@ using Values = std::vector<double>;
 using enum ResizeCoordinates;
 
 /// One row, 0 1 2 ..., resized to `columns`: bilinear shows where each output lies.
-Values row(std::int64_t in, std::int64_t columns, ResizeOptions options) {
+Values resized_row(std::int64_t in, std::int64_t columns, ResizeOptions options) {
   ByHand hand;
   const Var x = hand.input({1, 1, 1, in}, counted(in));
   return hand.value(resize(x, {1, columns}, options));
 }
 Values bilinear(std::int64_t in, std::int64_t columns, ResizeCoordinates coordinates) {
-  return row(in, columns, {.mode = ResizeMode::bilinear, .coordinates = coordinates});
+  return resized_row(in, columns, {.mode = ResizeMode::bilinear, .coordinates = coordinates});
 }
 
 }  // namespace
@@ -66,13 +64,15 @@ TEST_CASE("resize: where outputs lie, by each convention") {
 
 TEST_CASE("resize: nearest pixels by each rounding") {
   // half_pixel, 4 to 2: outputs lie at 0.5 and 2.5.
-  const auto nearest = [](ResizeRounding rounding) { return row(4, 2, {.rounding = rounding}); };
+  const auto nearest = [](ResizeRounding rounding) { return resized_row(4, 2, {.rounding = rounding}); };
   CHECK(nearest(ResizeRounding::round_prefer_floor) == Values{0, 2});
   CHECK(nearest(ResizeRounding::round_prefer_ceil) == Values{1, 3});
   CHECK(nearest(ResizeRounding::floor) == Values{0, 2});
   CHECK(nearest(ResizeRounding::ceil) == Values{1, 3});
   // asymmetric, 3 to 5: outputs lie at 0, 0.6, 1.2, 1.8, 2.4.
-  const auto asymmetrically = [](ResizeRounding rounding) { return row(3, 5, {.coordinates = asymmetric, .rounding = rounding}); };
+  const auto asymmetrically = [](ResizeRounding rounding) {
+    return resized_row(3, 5, {.coordinates = asymmetric, .rounding = rounding});
+  };
   CHECK(asymmetrically(ResizeRounding::floor) == Values{0, 0, 1, 1, 2});
   CHECK(asymmetrically(ResizeRounding::ceil) == Values{0, 1, 2, 2, 2});
   CHECK(asymmetrically(ResizeRounding::round_prefer_floor) == Values{0, 1, 1, 2, 2});
@@ -80,9 +80,9 @@ TEST_CASE("resize: nearest pixels by each rounding") {
 
 TEST_CASE("resize: a scale of its own instead of the sizes' ratio") {
   // ONNX: sizes are floor(in scale), places follow the scale. 4 by 0.6 gives 2, at o / 0.6.
-  const Values own = row(4, 2, {.mode = ResizeMode::bilinear, .coordinates = asymmetric, .column_scale = 0.6});
+  const Values own = resized_row(4, 2, {.mode = ResizeMode::bilinear, .coordinates = asymmetric, .column_scale = 0.6});
   CHECK(own[1] == doctest::Approx(1 / 0.6));
-  CHECK(row(4, 2, {.mode = ResizeMode::bilinear, .coordinates = asymmetric})[1] == 2);
+  CHECK(resized_row(4, 2, {.mode = ResizeMode::bilinear, .coordinates = asymmetric})[1] == 2);
 }
 
 TEST_CASE("resize: an image by hand, and infinities stay where they are when copied") {
@@ -90,7 +90,6 @@ TEST_CASE("resize: an image by hand, and infinities stay where they are when cop
   const Var x = hand.input({1, 1, 2, 2}, {0, 4, 8, 20});
   CHECK(hand.value(resize(x, 3, {.mode = ResizeMode::bilinear, .coordinates = align_corners})) ==
         Values{0, 2, 4, 4, 8, 12, 8, 14, 20});
-  const double infinity = std::numeric_limits<double>::infinity();
   const Var odd = hand.input({1, 1, 1, 2}, {infinity, 1});
   CHECK(hand.value(resize(odd, {1, 4})) == Values{infinity, infinity, 1, 1});
 }

@@ -39,9 +39,6 @@ std::vector<OpCase> target_cases() {
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
 struct Rows {
   std::int64_t columns;
   std::vector<double> logits;
@@ -55,8 +52,6 @@ Outcome run_target(Target target, const Rows& rows) {
   return hand.run<T>(record_target(target, logits, hand.indices({1}, rows.classes)));
 }
 
-const std::vector<double>& gradient(const Outcome& outcome) { return outcome.gradients.at(0); }
-
 }  // namespace
 
 TEST_CASE("target: values and gradients that PyTorch gives") {
@@ -68,7 +63,7 @@ TEST_CASE("target: values and gradients that PyTorch gives") {
     const Outcome found = run_target(find_target(expected.name), rows);
     Deviation deviation;
     deviation.add("y", found.output, expected.y, 1e-14);
-    deviation.add("dx", gradient(found), expected.dx, 1e-15);
+    deviation.add("dx", first_gradient(found), expected.dx, 1e-15);
     CHECK_MESSAGE(deviation.ratio <= 1, deviation.where);
   }
 }
@@ -76,7 +71,7 @@ TEST_CASE("target: values and gradients that PyTorch gives") {
 TEST_CASE("target: the margin's gradient goes to the current runner-up") {
   const Outcome outcome = run_target(Target::margin, {3, {5, 1, 3, 2, 4, 4, 0, 0, 0}, {0, 0, 2}});
   CHECK(outcome.output == std::vector<double>{2, -2, 0});
-  CHECK(gradient(outcome) == std::vector<double>{1, 0, -1, 1, -1, 0, -1, 0, 1});
+  CHECK(first_gradient(outcome) == std::vector<double>{1, 0, -1, 1, -1, 0, -1, 0, 1});
   CHECK(std::isnan(run_target(Target::margin, {3, {5, not_a_number, 7}, {0}}).output[0]));
 }
 
@@ -87,10 +82,10 @@ TEST_CASE("target: cross-entropy of sure answers keeps its accuracy in float") {
   CHECK(sure.output[0] == doctest::Approx(small).epsilon(1e-6));
   CHECK(sure.output[1] == doctest::Approx(small).epsilon(1e-6));
   CHECK(sure.output[2] == 2000);
-  CHECK(gradient(sure)[0] == doctest::Approx(-small).epsilon(1e-6));
-  CHECK(gradient(sure)[1] == doctest::Approx(small).epsilon(1e-6));
-  CHECK(gradient(sure)[4] == 1);
-  CHECK(gradient(sure)[5] == -1);
+  CHECK(first_gradient(sure)[0] == doctest::Approx(-small).epsilon(1e-6));
+  CHECK(first_gradient(sure)[1] == doctest::Approx(small).epsilon(1e-6));
+  CHECK(first_gradient(sure)[4] == 1);
+  CHECK(first_gradient(sure)[5] == -1);
 }
 
 TEST_CASE("target: cross-entropy of infinite and missing logits") {
@@ -98,16 +93,16 @@ TEST_CASE("target: cross-entropy of infinite and missing logits") {
   CHECK(endless.output[0] == 0);
   CHECK(endless.output[1] == doctest::Approx(std::log(2.0)).epsilon(1e-15));
   CHECK(endless.output[2] == infinity);
-  CHECK(gradient(endless)[0] == 0);
-  CHECK(gradient(endless)[3] == 0);
-  CHECK(gradient(endless)[6] == 1);
-  CHECK(gradient(endless)[7] == -1);
+  CHECK(first_gradient(endless)[0] == 0);
+  CHECK(first_gradient(endless)[3] == 0);
+  CHECK(first_gradient(endless)[6] == 1);
+  CHECK(first_gradient(endless)[7] == -1);
   for (std::size_t wrong = 0; wrong < 3; ++wrong) {
     Rows rows{3, {1, 2, 3}, {1}};
     rows.logits[wrong] = not_a_number;
     const Outcome outcome = run_target(Target::label_ce, rows);
     CHECK(std::isnan(outcome.output[0]));
-    for (const double value : gradient(outcome)) CHECK(std::isnan(value));
+    for (const double value : first_gradient(outcome)) CHECK(std::isnan(value));
   }
 }
 
@@ -120,7 +115,7 @@ TEST_CASE("target: one logit is asked as it is, and with labels by the logistic 
     CHECK(y.type() == ValueType{{1}, 0, DType::f32});
     const Outcome outcome = hand.run(y);
     CHECK(outcome.output == std::vector<double>{-3, 2});
-    CHECK(gradient(outcome) == std::vector<double>{1, 1});
+    CHECK(first_gradient(outcome) == std::vector<double>{1, 1});
   }
   const std::vector<double> z = {-3, 2, 0.5, 800, -800};
   const Outcome loss = run_target(Target::label_ce, {1, z, {1, 0, 1, 0, 0}});
@@ -129,15 +124,15 @@ TEST_CASE("target: one logit is asked as it is, and with labels by the logistic 
   CHECK(loss.output[2] == doctest::Approx(std::log(1 + std::exp(-0.5))).epsilon(1e-15));
   CHECK(loss.output[3] == 800);
   CHECK(loss.output[4] == 0);
-  CHECK(gradient(loss)[0] == doctest::Approx(-1 / (1 + std::exp(-3.0))).epsilon(1e-15));
-  CHECK(gradient(loss)[1] == doctest::Approx(1 / (1 + std::exp(-2.0))).epsilon(1e-15));
-  CHECK(gradient(loss)[3] == 1);
+  CHECK(first_gradient(loss)[0] == doctest::Approx(-1 / (1 + std::exp(-3.0))).epsilon(1e-15));
+  CHECK(first_gradient(loss)[1] == doctest::Approx(1 / (1 + std::exp(-2.0))).epsilon(1e-15));
+  CHECK(first_gradient(loss)[3] == 1);
 }
 
 TEST_CASE("target: the norm of nothing has no direction") {
   const Outcome outcome = run_target(Target::output_norm, {3, {0, 0, 0, 3, 0, -4}, {0, 0}});
   CHECK(outcome.output == std::vector<double>{0, 5});
-  CHECK(gradient(outcome) == std::vector<double>{0, 0, 0, 3 * (1 / 5.0), 0, -4 * (1 / 5.0)});
+  CHECK(first_gradient(outcome) == std::vector<double>{0, 0, 0, 3 * (1 / 5.0), 0, -4 * (1 / 5.0)});
   // Squares of floats beyond the range of floats.
   CHECK(run_target<float>(Target::output_norm, {2, {0x1p100, 0, 0x1p-100, 0}, {0, 0}}).output ==
         std::vector<double>{0x1p100, 0x1p-100});
@@ -152,10 +147,10 @@ TEST_CASE("target: names") {
 }
 
 TEST_CASE("target: which read class numbers") {
-  const ValueType many{{1, 10}, 0, DType::f32};
+  const ValueType ten_logits{{1, 10}, 0, DType::f32};
   for (const Target target : {Target::top_logit, Target::margin, Target::pseudo_ce, Target::label_ce})
-    CHECK(reads_classes(target, many));
-  for (const Target target : {Target::sum_logits, Target::output_norm}) CHECK_FALSE(reads_classes(target, many));
+    CHECK(reads_classes(target, ten_logits));
+  for (const Target target : {Target::sum_logits, Target::output_norm}) CHECK_FALSE(reads_classes(target, ten_logits));
   CHECK(reads_classes(Target::label_ce, {{1, 1}, 0, DType::f32}));
 }
 
