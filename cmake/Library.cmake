@@ -1,6 +1,7 @@
 # Compiler settings that every target of the project shares; they are not passed on to those who link it.
 add_library(safer_settings INTERFACE)
-target_compile_options(safer_settings INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion $<$<BOOL:${SAFER_WERROR}>:-Werror>)
+target_compile_options(safer_settings INTERFACE -Wall -Wextra $<$<NOT:$<BOOL:$<TARGET_PROPERTY:MAY_SHADOW>>>:-Wshadow> -Wconversion -Wsign-conversion
+                                               $<$<BOOL:${SAFER_WERROR}>:-Werror>)
 if(SAFER_SANITIZE)
   target_compile_options(safer_settings INTERFACE -fsanitize=${SAFER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   if(SAFER_SANITIZE MATCHES "undefined")
