@@ -14,7 +14,7 @@
 namespace safer {
 namespace {
 
-constexpr std::int64_t most_compared = 16;  // that are compared with one another
+constexpr std::int64_t most_compared = 16;  // samples, with one another
 
 /// A value of the tape, or some channels of it, as a matrix with a row for each sample.
 struct Rows {

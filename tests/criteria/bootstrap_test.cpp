@@ -3,11 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "engine/random.h"
+#include "tests/criteria/numbers.h"
 
 namespace safer {
 
@@ -57,8 +57,7 @@ TEST_CASE("intervals are percentiles around the score, ranks those of each resam
     resampled.push_back(3);
     resampled.push_back(1);
   }
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const std::vector<double> scores = {1, 3, nan};
+  const std::vector<double> scores = {1, 3, test::nan};
   const std::vector<ItemInterval> intervals = bootstrap_intervals(scores, resampled, 16);
   const double tail = tail_share(16);
   CHECK(intervals[0].score_low == doctest::Approx(2 * tail).epsilon(0.1));

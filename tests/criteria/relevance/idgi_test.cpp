@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <limits>
 
+#include "tests/criteria/numbers.h"
 #include "tests/criteria/relevance/relevance_of.h"
 #include "tests/criteria/small_networks.h"
 
@@ -37,9 +37,8 @@ TEST_CASE("a change without a gradient goes to the next step, or back to the las
 }
 
 TEST_CASE("NaN is not taken for a step without a gradient") {
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK(std::isnan(shares({{{nan, 1}, 1}, {{1, 1}, 1}})[1]));
-  CHECK(std::isnan(shares({{{1, 1}, nan}, {{1, 1}, 1}})[1]));
+  CHECK(std::isnan(shares({{{test::nan, 1}, 1}, {{1, 1}, 1}})[1]));
+  CHECK(std::isnan(shares({{{1, 1}, test::nan}, {{1, 1}, 1}})[1]));
 }
 
 TEST_CASE("IDGI telescopes: whatever the number of steps, a layer's sum is f(W) - f(0)") {
