@@ -56,7 +56,7 @@ extern const RandomFill avx2_fill;
 
 namespace {
 
-constinit const RandomFill baseline_fill{"baseline", &fill_uniform, &fill_normal};
+constinit const RandomFill baseline_fill{"baseline", &fill_uniform, &fill_normal, &choose};
 
 const RandomFill& active_fill() {
   static const RandomFill& best = *random_fills().front();
@@ -103,6 +103,10 @@ void RandomField::uniform(std::uint64_t sample, std::uint64_t first, std::span<f
 
 void RandomField::normal(std::uint64_t sample, std::uint64_t first, std::span<float> out) const {
   fill(active_fill().normal, key_, sample, first, out);
+}
+
+void choose(std::span<float> u, float p, std::span<const float> values, std::span<float> to) {
+  active_fill().choose(u.data(), p, values.data(), to.data(), to.size());
 }
 
 std::uint64_t Random::bits() {

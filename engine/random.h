@@ -31,6 +31,10 @@ class RandomField {
   std::uint64_t key_;
 };
 
+/// to[i] = values[i] where u[i] < p, else 0, for u uniform in [0, 1) and p from 0 to 1. Each u[i] is uniform again afterwards,
+/// whichever was chosen, with -log2 p or -log2(1 - p) bits less than before: it serves for some more choices. Spans of one size.
+void choose(std::span<float> u, float p, std::span<const float> values, std::span<float> to);
+
 /// A sequence of random numbers: the convenient form for shuffles, initial weights and draws of noise.
 class Random {
  public:

@@ -4,7 +4,7 @@
 
 namespace safer {
 extern const RandomFill avx2_fill;
-constinit const RandomFill avx2_fill{"avx2", &fill_uniform, &fill_normal};
+constinit const RandomFill avx2_fill{"avx2", &fill_uniform, &fill_normal, &choose};
 }  // namespace safer
 
 #endif

@@ -12,10 +12,13 @@ constexpr std::size_t fill_size = 64;
 /// Writes elements 4 * block .. 4 * block + fill_size - 1 of a sample of a field.
 using FillKernel = void(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block);
 
-/// What RandomField::uniform and normal are made of, for one instruction set.
+using ChooseKernel = void(float* u, float p, const float* values, float* to, std::size_t n);
+
+/// What RandomField::uniform and normal and choose() are made of, for one instruction set.
 struct RandomFill {
   std::string_view name;
   FillKernel *uniform, *normal;
+  ChooseKernel* choose;
 };
 
 /// Those of this build that run here, best first; all give the same bits.

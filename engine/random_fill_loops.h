@@ -131,5 +131,20 @@ inline void fill_normal(float* to, std::uint64_t key, std::uint64_t sample, std:
   for (std::size_t i = 0; i < fill_size; i += 2) to_normal(words[i], words[i + 1], to[i], to[i + 1]);
 }
 
+inline float chosen(std::int32_t mask, float a, float b) {
+  return std::bit_cast<float>((std::bit_cast<std::int32_t>(a) & mask) | (std::bit_cast<std::int32_t>(b) & ~mask));
+}
+
+/// Given which of the two it was, where u lies in [0, p) or [p, 1) is uniform still, and is stretched over [0, 1).
+inline void choose(float* u, float p, const float* values, float* to, std::size_t n) {
+  const float of_hit = 1 / p, of_miss = 1 / (1 - p);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float chance = u[i], beyond = chance - p;
+    const std::int32_t hit = std::bit_cast<std::int32_t>(beyond) >> 31;  // all bits or none: no branches, but vectors
+    to[i] = chosen(hit, values[i], 0);
+    u[i] = chosen(hit, chance, beyond) * chosen(hit, of_hit, of_miss);
+  }
+}
+
 }  // namespace
 }  // namespace safer

@@ -62,15 +62,15 @@ void add_impulses(std::span<float> values, const NeuronView& view, double fracti
                   const RandomField& field) {
   const float bound = static_cast<float>(fraction), height = static_cast<float>(amplitude);
   each_block(values, view, [&](std::span<float> w, std::uint64_t first) {
-    Block u, heights;
+    Block u, heights, added;
     heights.fill(height);
     if (sign == Sign::random) {
       field.uniform(signs, first, std::span(u).first(w.size()));
       for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < 0.5f ? height : -height;
     }
     field.uniform(of_places, first, std::span(u).first(w.size()));
-    for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < bound ? heights[i] : 0.0f;
-    for (std::size_t i = 0; i < w.size(); ++i) w[i] += heights[i];
+    choose(std::span(u).first(w.size()), bound, heights, std::span(added).first(w.size()));
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] += added[i];
   });
 }
 

@@ -1,7 +1,6 @@
 #include "criteria/testbed/reparametrised.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <optional>
 
@@ -106,29 +105,12 @@ class Motion {
       for (std::size_t s = 0; s < samples_; ++s) {
         field.uniform(s, first * in_, uniform_);
         for (std::size_t k = 0; k < count; ++k) {
-          select(uniform_, static_cast<float>(p), std::span(rows_).subspan(k * in_, in_), hit_);
+          choose(uniform_, static_cast<float>(p), std::span<const float>(rows_).subspan(k * in_, in_), hit_);
           for (std::size_t place = 0; place < site_.places; ++place)
             z[given(s, place, first + k)] += heights_[s] * dot(hit_.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
         }
       }
     }
-  }
-
-  /// to[i] = values[i] where u[i] < p, else 0. Given which of the two it was, where u[i] lies in [0, p) or [p, 1) is uniform still:
-  /// stretched over [0, 1) it serves once more, for another choice.
-  static void select(std::span<float> u, float p, std::span<const float> values, std::span<float> to) {
-    const float of_hit = 1 / p, of_miss = 1 / (1 - p);
-    const float* from = values.data();
-    float *chances = u.data(), *out = to.data();
-    for (std::size_t i = 0; i < to.size(); ++i) {
-      const float chance = chances[i], beyond = chance - p;
-      const std::int32_t hit = std::bit_cast<std::int32_t>(beyond) >> 31;  // all bits or none: no branches, but vectors
-      out[i] = chosen(hit, from[i], 0);
-      chances[i] = chosen(hit, chance, beyond) * chosen(hit, of_hit, of_miss);
-    }
-  }
-  static float chosen(std::int32_t mask, float a, float b) {
-    return std::bit_cast<float>((std::bit_cast<std::int32_t>(a) & mask) | (std::bit_cast<std::int32_t>(b) & ~mask));
   }
 
   /// Of the samples' impulses, in (0, M]; 1 for zeros.

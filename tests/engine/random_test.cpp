@@ -76,6 +76,50 @@ TEST_CASE("random: every instruction set makes the same bits, those of the plain
   }
 }
 
+TEST_CASE("random: choosing takes what lies below p, and leaves uniform numbers") {
+  constexpr std::size_t count = 20011;
+  std::vector<float> values(count);
+  RandomField(5).normal(0, 0, values);
+  for (const float p : {0.0f, 0.1f, 0.5f, 0.97f, 1.0f}) {
+    CAPTURE(p);
+    std::vector<float> before(count);
+    RandomField(17).uniform(0, 0, before);
+    before[0] = p < 1 ? p : 0;  // not below it
+    for (const RandomFill* fill : random_fills()) {
+      CAPTURE(fill->name);
+      std::vector<float> u = before, to(count);
+      fill->choose(u.data(), p, values.data(), to.data(), count);
+      bool right = true, stretched = true;
+      double sum = 0, squares = 0, with_choice = 0, chosen = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        const bool hit = before[i] < p;
+        right = right && to[i] == (hit ? values[i] : 0);
+        const double expected = hit ? before[i] / double{p} : (before[i] - double{p}) / (1 - double{p});
+        stretched = stretched && std::abs(u[i] - expected) < 1e-6 && u[i] >= 0;
+        sum += u[i], squares += double{u[i]} * u[i];
+        with_choice += hit ? double{u[i]} : 0, chosen += hit;
+      }
+      CHECK(right);
+      CHECK(stretched);
+      CHECK(sum / count == doctest::Approx(0.5).epsilon(0.02));
+      CHECK(squares / count == doctest::Approx(1 / 3.0).epsilon(0.03));
+      CHECK(chosen / count == doctest::Approx(p).epsilon(0.05));
+      if (chosen > 0) CHECK(with_choice / chosen == doctest::Approx(0.5).epsilon(0.05));
+      if (fill == random_fills().front()) {
+        std::vector<float> again = before, active(count);
+        choose(again, p, values, active);
+        CHECK(again == u);
+        CHECK(active == to);
+      } else {
+        std::vector<float> best = before, of_best(count);
+        choose(best, p, values, of_best);
+        CHECK(std::equal(u.begin(), u.end(), best.begin(),
+                         [](float a, float b) { return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b); }));
+      }
+    }
+  }
+}
+
 TEST_CASE("random: normal numbers never change, to the last bit") {
   // Databases of measurements are continued by later versions of the program.
   std::vector<float> normal(100000);

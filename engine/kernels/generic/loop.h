@@ -55,13 +55,20 @@ inline void each_in_parallel(std::int64_t n, std::int64_t cost, const F& f) {
   parallel_blocks(n, cost, [&](std::int64_t begin, std::int64_t count) { each(begin, begin + count, f); });
 }
 
+template <std::size_t half, class F>
+[[gnu::always_inline]] inline void combine_halves(float* lane, const F& f) {
+  if constexpr (half > 0) {
+    unroll<half>([&](auto i) { lane[i] = f(lane[i], lane[i + half]); });
+    combine_halves<half / 2>(lane, f);
+  }
+}
+
 /// Combines the lanes in a fixed order, halves first.
 template <class F>
 [[gnu::always_inline]] inline float across(Batch v, const F& f) {
   alignas(64) float lane[lanes];
   store(lane, v);
-  for (std::int64_t half = lanes / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) lane[i] = f(lane[i], lane[i + half]);
+  combine_halves<lanes / 2>(lane, f);
   return lane[0];
 }
 inline float total(Batch v) {
