@@ -115,7 +115,7 @@ struct Ranker {
   int groups = 1, resamples = 0;
 
   Ranker(const Network& of, const Preset& preset, const RankOptions& with);
-  Sums sweep(const Tensor& calibration, Target target);
+  Sums sweep(const Tensor& calibration, Target target, SharedSweeps* shared);
   std::vector<double> scores(const LayerScores& of) const;
   std::vector<double> resampled_scores(const LayerScores& of) const;
   std::int64_t runs() const { return count_runs(network, weights, needs, probes); }
@@ -134,7 +134,7 @@ Ranker::Ranker(const Network& of, const Preset& preset, const RankOptions& with)
       needs(LayerScores::distinct_needs(request)),
       probes(probe_options(with)) {}
 
-Sums Ranker::sweep(const Tensor& calibration, Target target) {
+Sums Ranker::sweep(const Tensor& calibration, Target target, SharedSweeps* shared) {
   const std::int64_t count = count_weights(network.parameters, weights);
   if (needs.empty()) return Sums({}, {0});
   check_inputs(network, calibration, "calibration");
@@ -142,7 +142,8 @@ Sums Ranker::sweep(const Tensor& calibration, Target target) {
   if (samples == 0) throw Error("calibration: 0 samples; criterion '{}' needs some", request.criteria.back()->name);
   groups = count_groups(options, samples, layouts(network, weights, needs, probes));
   resamples = count_resamples(options, groups, count);
-  const SweepOptions how{groups, options.seed, options.batch, probes, [this](std::int64_t done, std::int64_t) { progress(done); }};
+  const auto swept = [this](std::int64_t done, std::int64_t) { progress(done); };
+  const SweepOptions how{groups, options.seed, options.batch, probes, swept, shared};
   return safer::sweep(network, {calibration, options.labels, target}, weights, needs, how);
 }
 
@@ -245,13 +246,11 @@ RankReport settings(const Ranker& ranker, const Criterion& criterion, const Pres
   return report;
 }
 
-}  // namespace
-
-RankResult rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options) {
-  const Preset& preset = find_preset(options.preset);
+RankResult rank_by(const Network& network, const Tensor& calibration, const RankOptions& options, const Preset& preset,
+                   SharedSweeps* shared) {
   const std::string target = choose_target(network, preset, options);
   Ranker ranker(network, preset, options);
-  const Sums sums = ranker.sweep(calibration, find_target(target));
+  const Sums sums = ranker.sweep(calibration, find_target(target), shared);
   const LayerScores layer_scores(ranker.request, network.parameters, ranker.weights, ranker.layers, sums);
   const std::vector<double> scores = ranker.scores(layer_scores), resampled = ranker.resampled_scores(layer_scores);
 
@@ -273,6 +272,21 @@ RankResult rank_layers(const Network& network, const Tensor& calibration, const 
     }
   if (options.keep_relevance) result.relevance = relevances(ranker, layer_scores);
   return result;
+}
+
+}  // namespace
+
+RankResult rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options) {
+  return rank_by(network, calibration, options, find_preset(options.preset), nullptr);
+}
+
+std::vector<RankResult> rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options,
+                                    std::span<const std::string> presets) {
+  SharedSweeps shared;
+  std::vector<RankResult> results;
+  for (const std::string& preset : presets)
+    results.push_back(rank_by(network, calibration, options, find_preset(preset), presets.size() > 1 ? &shared : nullptr));
+  return results;
 }
 
 Passes count_passes(const Network& network, const RankOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,12 @@ struct RankResult {
 /// the known ones), a calibration shape that is not the input's, a target without its labels, and a network whose weights are
 /// not f32, or that has no layers or, where the criterion needs them, no per-sample gradients.
 RankResult rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options = {});
+
+/// The same by each of some presets in turn, whatever options.preset says: what does not depend on the preset is computed once. The
+/// networks without some neurons, of which hsic wants the outputs, are kept meanwhile: a float for each layer, mask, sample and
+/// class.
+std::vector<RankResult> rank_layers(const Network& network, const Tensor& calibration, const RankOptions& options,
+                                    std::span<const std::string> presets);
 
 /// How often every sample goes through the network.
 struct Passes {

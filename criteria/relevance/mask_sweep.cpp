@@ -1,10 +1,17 @@
 #include "criteria/relevance/mask_sweep.h"
 
 #include <algorithm>
+#include <bit>
+#include <limits>
+#include <memory>
+#include <optional>
 
 #include "criteria/relevance/hsic.h"
+#include "criteria/relevance/sweep.h"
 #include "criteria/relevance/target_runs.h"
+#include "engine/ops/target.h"
 #include "engine/random.h"
+#include "engine/tape/workspace.h"
 
 namespace safer {
 namespace {
@@ -18,7 +25,6 @@ struct Masked {
 
 /// One design and what it gave: outputs [samples, masks].
 struct Design {
-  int moved = TargetRuns::everything;
   std::vector<Masked> weights;
   Masks masks;
   std::vector<float> outputs;
@@ -65,7 +71,6 @@ std::vector<Design> designs(const SweepContext& context) {
     const std::int64_t neurons = spec.shape.rank() == 0 ? 1 : spec.shape[spec.output_axis];
     const std::size_t first = design.weights.empty() ? 0 : design.weights.back().first + design.weights.back().neurons;
     design.weights.push_back({weight, bias_of(context.network.tape, id, neurons), first, static_cast<std::size_t>(neurons)});
-    if (!context.options.joint) design.moved = static_cast<int>(weight);
   }
   for (Design& design : all) {
     const Masked& last = design.weights.back();
@@ -77,20 +82,172 @@ std::vector<Design> designs(const SweepContext& context) {
   return all;
 }
 
-void run(Design& design, const SweepContext& context) {
-  const auto samples = static_cast<std::size_t>(context.runs.samples());
-  design.outputs.resize(samples * design.masks.count);
-  std::vector<float> targets(samples);
-  const Parameters& own = context.network.parameters;
-  Parameters moved = own;
-  for (std::size_t mask = 0; mask < design.masks.count; ++mask) {
-    for (const Masked& weight : design.weights) {
-      const int id = context.weights[weight.weight];
-      mask_tensor(moved, own, id, own.spec(id).output_axis, design.masks, mask, weight.first);
-      if (weight.bias >= 0) mask_tensor(moved, own, weight.bias, 0, design.masks, mask, weight.first);
+/// Where a weight's neurons have places of their own in what the network computes, bias included.
+struct Given {
+  ValueId value = no_value;  // none: only the weight itself can be masked
+  int axis = 0;              // that of the neurons, samples included
+};
+
+Given given_by(const Tape& tape, int weight, int bias) {
+  const ValueId value = tape.parameter_value(weight);
+  Given given;
+  for (ValueId id = 0; id < tape.size(); ++id) {
+    const Node& node = tape.node(id);
+    if (std::ranges::find(node.inputs, value) == node.inputs.end()) continue;
+    const std::optional<OutputChannels> channels = node.op->output_channels();
+    const bool apart = channels && node.type.batched() && node.inputs[1] == value &&
+                       channels->weight_axis == (*tape.parameters())[weight].output_axis &&
+                       (node.inputs.size() < 3 || (bias >= 0 && node.inputs[2] == tape.parameter_value(bias)));
+    if (!apart || given.value != no_value) return {};
+    given = {id, channels->output_axis < 0 ? node.type.at(1).rank() - 1 : channels->output_axis};
+  }
+  return given;
+}
+
+/// Runs a batch of samples at the masks of all designs. Neurons of one weight are masked in what its op gives, where that is the
+/// same: its product is computed once for all masks.
+class MaskedRuns {
+ public:
+  MaskedRuns(const SweepContext& context, const std::vector<Design>& designs, std::int64_t samples)
+      : context_(context),
+        designs_(designs),
+        inputs_(static_cast<std::size_t>(samples * context.network.sample_shape().size())),
+        moved_(context.network.parameters) {
+    const Tape& tape = context.network.tape;
+    PlanOptions options{.batch = samples, .outputs = {context.network.logits}};
+    for (const Design& design : designs) {
+      const Masked& first = design.weights.front();
+      const bool alone = !context.options.joint && context.runs.leads(first.weight);
+      resume_.push_back(alone ? static_cast<int>(options.resume.size()) : -1);
+      given_.push_back(alone ? given_by(tape, context.weights[first.weight], first.bias) : Given{});
+      if (!alone) continue;
+      const bool behind = given_.back().value != no_value;
+      options.resume.push_back(behind ? given_.back().value : tape.parameter_value(context.weights[first.weight]));
+      if (behind) options.taps.push_back(given_.back().value);
     }
-    context.runs.run(moved, design.moved, nullptr, targets);
-    for (std::size_t s = 0; s < samples; ++s) design.outputs[s * design.masks.count + mask] = targets[s];
+    workspace_.emplace(Plan(tape, std::move(options)));
+    workspace_->bind(context.network.input, inputs_);
+  }
+  MaskedRuns(const MaskedRuns&) = delete;
+  MaskedRuns& operator=(const MaskedRuns&) = delete;
+
+  std::int64_t samples() const { return workspace_->batch(); }
+  void load(Range samples) {
+    context_.runs.copy_inputs(samples, std::span(inputs_));
+    workspace_->replay(context_.network.parameters);
+  }
+  /// The logits, valid until the next run.
+  std::span<const float> run(std::size_t number, std::size_t mask) {
+    const Design& design = designs_[number];
+    const Parameters& own = context_.network.parameters;
+    const Given& given = given_[number];
+    if (given.value != no_value) {
+      workspace_->tap(given.value, [&](std::span<float> values) { mask_values(values, given, design, mask); });
+      workspace_->resume(static_cast<std::size_t>(resume_[number]), own);
+      workspace_->tap(given.value, {});
+      return workspace_->value(context_.network.logits);
+    }
+    if (moved_by_ != number) moved_ = own, moved_by_ = number;
+    for (const Masked& weight : design.weights) {
+      const int id = context_.weights[weight.weight];
+      mask_tensor(moved_, own, id, own.spec(id).output_axis, design.masks, mask, weight.first);
+      if (weight.bias >= 0) mask_tensor(moved_, own, weight.bias, 0, design.masks, mask, weight.first);
+    }
+    if (resume_[number] >= 0)
+      workspace_->resume(static_cast<std::size_t>(resume_[number]), moved_);
+    else
+      workspace_->replay(moved_);
+    return workspace_->value(context_.network.logits);
+  }
+
+ private:
+  void mask_values(std::span<float> values, const Given& given, const Design& design, std::size_t mask) {
+    const Shape shape = context_.network.tape.node(given.value).type.at(samples());
+    const auto inner = static_cast<std::size_t>(shape.size(given.axis + 1, shape.rank()));
+    kept_.resize(static_cast<std::size_t>(shape[given.axis]) * inner);
+    for (std::size_t i = 0; i < kept_.size(); ++i) kept_[i] = design.masks.keeps(mask, i / inner) ? ~std::uint32_t{0} : 0;
+    for (std::size_t first = 0; first < values.size(); first += kept_.size())
+      for (std::size_t i = 0; i < kept_.size(); ++i)  // all bits or none: no branches, but vectors
+        values[first + i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(values[first + i]) & kept_[i]);
+  }
+
+  const SweepContext& context_;
+  const std::vector<Design>& designs_;
+  std::vector<float> inputs_;
+  Parameters moved_;
+  std::size_t moved_by_ = 0;         // the design that masks some of them
+  std::vector<Given> given_;         // by design, as the next
+  std::vector<int> resume_;          // its place among the plan's; -1: several weights, or one that leads nowhere
+  std::vector<std::uint32_t> kept_;  // [neurons, inner]
+  std::optional<Workspace<float>> workspace_;
+};
+
+/// The target of samples whose logits are known.
+class TargetOfLogits {
+ public:
+  TargetOfLogits(const SweepContext& context, Range samples) : logits_(tape_.input("logits", Shape{context.network.classes()})) {
+    Var classes;
+    if (reads_classes(context.target, logits_.type())) classes = tape_.input("classes", Shape{}, DType::i64);
+    root_ = record_target(context.target, logits_, classes).id();
+    workspace_.emplace(Plan(tape_, {.batch = samples.size(), .outputs = {root_}}));
+    parameters_ = Parameters(tape_.parameters());
+    if (!classes) return;
+    const std::span<const std::int64_t> all = context.runs.classes();
+    classes_.assign(all.begin() + samples.begin, all.begin() + samples.end);
+    for (std::int64_t& one : classes_) {
+      answered_.push_back(one >= 0);
+      one = std::max<std::int64_t>(0, one);
+    }
+    workspace_->bind(classes, classes_);
+  }
+  TargetOfLogits(const TargetOfLogits&) = delete;
+  TargetOfLogits& operator=(const TargetOfLogits&) = delete;
+
+  /// NaN for a sample that has no class to ask for.
+  float operator()(std::size_t sample) const {
+    return answered_.empty() || answered_[sample] ? workspace_->value(root_)[sample] : std::numeric_limits<float>::quiet_NaN();
+  }
+  void update(std::span<const float> logits) {
+    workspace_->bind(logits_, logits);
+    workspace_->replay(parameters_);
+  }
+
+ private:
+  Tape tape_;
+  Var logits_;
+  ValueId root_ = no_value;
+  Parameters parameters_;
+  std::vector<std::int64_t> classes_;
+  std::vector<bool> answered_;
+  std::optional<Workspace<float>> workspace_;
+};
+
+void run(std::vector<Design>& designs, const SweepContext& context) {
+  const auto classes = static_cast<std::size_t>(context.network.classes());
+  SharedSweeps* const shared = context.shared;
+  const bool known = shared && !shared->masked_logits.empty();
+  for (Design& design : designs) design.outputs.resize(static_cast<std::size_t>(context.runs.samples()) * design.masks.count);
+  std::unique_ptr<MaskedRuns> runs;
+  std::size_t at = 0;  // in the shared logits
+  for (std::size_t batch = 0; batch < context.runs.batches(); ++batch) {
+    const Range samples = context.runs.batch(batch);
+    const auto count = static_cast<std::size_t>(samples.size()), first = static_cast<std::size_t>(samples.begin);
+    TargetOfLogits target(context, samples);
+    if (!known) {
+      if (!runs || runs->samples() != samples.size()) runs = std::make_unique<MaskedRuns>(context, designs, samples.size());
+      runs->load(samples);
+    }
+    for (std::size_t number = 0; number < designs.size(); ++number) {
+      Design& design = designs[number];
+      for (std::size_t mask = 0; mask < design.masks.count; ++mask, at += count * classes) {
+        const std::span<const float> logits =
+            known ? std::span<const float>(shared->masked_logits).subspan(at, count * classes) : runs->run(number, mask);
+        if (shared && !known) shared->masked_logits.insert(shared->masked_logits.end(), logits.begin(), logits.end());
+        target.update(logits);
+        for (std::size_t s = 0; s < count; ++s) design.outputs[(first + s) * design.masks.count + mask] = target(s);
+        context.runs.report(samples.size());
+      }
+    }
   }
 }
 
@@ -112,7 +269,7 @@ std::uint64_t mask_key(std::uint64_t seed, std::string_view name) { return mix(m
 
 void sweep_masks(const SweepContext& context) {
   std::vector<Design> all = designs(context);
-  for (Design& design : all) run(design, context);
+  run(all, context);
   const std::vector<double> width = widths(all, static_cast<std::size_t>(context.runs.samples()));
   const std::size_t need = need_of(context, Probe::masks);
   const std::vector<std::int64_t>& bounds = context.runs.group_bounds();

@@ -24,6 +24,18 @@ struct ProbeOptions {
   int masks = 256;      // for each weight tensor, or all of them together where `joint`
 };
 
+/// What sweeps of one network over the same calibration set, with the same options, have in common whatever their target and
+/// needs are: kept by those who sweep several times.
+struct SharedSweeps {
+  int groups = 0;  // of samples, which those who share must agree on; 0: nothing is here yet
+  struct Swept {
+    Needs needs;
+    std::vector<std::vector<double>> sums;  // by group and weight
+  };
+  std::vector<Swept> outputs;        // of needs that read outputs and no target
+  std::vector<float> masked_logits;  // as sweep_masks() runs: [batches, designs, masks, samples, classes]
+};
+
 /// What a sweep works on.
 struct SweepContext {
   const Network& network;
@@ -34,6 +46,7 @@ struct SweepContext {
   Target target;
   TargetRuns& runs;
   Sums& sums;  // a place for each of `needs`
+  SharedSweeps* shared = nullptr;
 };
 
 /// A layer whose weight is swept.

@@ -35,6 +35,11 @@ class Sums {
   std::span<const double> of(std::size_t need, std::size_t group, std::size_t weight) const {
     return values_[at(need, group, weight)];
   }
+  /// All of a need, by group and weight.
+  std::span<std::vector<double>> of(std::size_t need) {
+    const std::size_t end = need + 1 < first_.size() ? first_[need + 1] : values_.size();
+    return std::span(values_).subspan(first_[need], end - first_[need]);
+  }
 
  private:
   std::size_t at(std::size_t need, std::size_t group, std::size_t weight) const {

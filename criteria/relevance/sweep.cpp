@@ -37,6 +37,21 @@ std::vector<std::int64_t> group_sizes(std::int64_t samples, int groups) {
   return sizes;
 }
 
+/// Takes over what all needs of a probe gave before; false when that of one is not there.
+bool take_over(const SharedSweeps& shared, Probe probe, std::span<const Needs> needs, Sums& sums) {
+  const auto known = [&](const Needs& need) { return std::ranges::find(shared.outputs, need, &SharedSweeps::Swept::needs); };
+  const auto missing = [&](const Needs& need) { return need.probe == probe && known(need) == shared.outputs.end(); };
+  if (std::ranges::any_of(needs, missing)) return false;
+  for (std::size_t need = 0; need < needs.size(); ++need)
+    if (needs[need].probe == probe) std::ranges::copy(known(needs[need])->sums, sums.of(need).begin());
+  return true;
+}
+
+void keep(SharedSweeps& shared, Probe probe, std::span<const Needs> needs, Sums& sums) {
+  for (std::size_t need = 0; need < needs.size(); ++need)
+    if (needs[need].probe == probe) shared.outputs.push_back({needs[need], {sums.of(need).begin(), sums.of(need).end()}});
+}
+
 }  // namespace
 
 std::vector<Sums::Layout> layouts(const Network& network, std::span<const int> weights, std::span<const Needs> needs,
@@ -64,18 +79,28 @@ Sums sweep(const Network& network, const Calibration& calibration, std::span<con
   const std::int64_t total = calibration.inputs.shape()[0] * count_runs(network, weights, needs, options.probes);
   if (options.progress) how.progress = [&](std::int64_t samples) { options.progress(done += samples, total); };
 
+  SharedSweeps* shared = options.shared;
+  if (shared && shared->groups == 0) shared->groups = options.groups;
+  if (shared && shared->groups != options.groups) shared = nullptr;
+
   Sums sums(layouts(network, weights, needs, options.probes), group_sizes(calibration.inputs.shape()[0], options.groups));
   for (const Swept swept : {Swept::target, Swept::nothing, Swept::logits, Swept::probabilities, Swept::likelihood}) {
     how.swept = swept;
-    how.moves_one = swept == Swept::logits || (!options.probes.joint && std::ranges::any_of(used, &ProbeInfo::reads_path));
+    how.moves_one = swept == Swept::logits ||
+                    (swept == Swept::target && !options.probes.joint && std::ranges::any_of(used, &ProbeInfo::reads_path));
     how.chunk = 0;
     for (const ProbeInfo* probe : used)
       if (probe->swept == swept) how.chunk = std::max(how.chunk, probe->chunk);
     std::unique_ptr<TargetRuns> runs;
     for (const ProbeInfo* probe : used) {
       if (probe->swept != swept) continue;
+      if (shared && gives_logits(swept) && take_over(*shared, probe->probe, needs, sums)) {
+        if (how.progress) how.progress(calibration.inputs.shape()[0] * probe->runs(options.probes, specs_of(network, weights)));
+        continue;
+      }
       if (!runs) runs = std::make_unique<TargetRuns>(network, calibration, weights, how);
-      probe->sweep({network, weights, needs, options.probes, options.seed, calibration.target, *runs, sums});
+      probe->sweep({network, weights, needs, options.probes, options.seed, calibration.target, *runs, sums, shared});
+      if (shared && gives_logits(swept)) keep(*shared, probe->probe, needs, sums);
     }
   }
   return sums;

@@ -19,6 +19,7 @@ struct SweepOptions {
   std::int64_t batch = 0;  // most samples that run at once; 0: as many as a moderate amount of memory holds
   ProbeOptions probes = {};
   std::function<void(std::int64_t done, std::int64_t total)> progress = {};  // in samples, each as often as it is run
+  SharedSweeps* shared = nullptr;                                            // read and added to, if there is one
 };
 
 /// One sweep for each probe that occurs among `needs`, of the target's gradients by the parameters `weights`; accumulates what each

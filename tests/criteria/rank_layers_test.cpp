@@ -156,6 +156,33 @@ TEST_CASE("weight-x-gradient is invariant under function-preserving rescaling, t
   }
 }
 
+TEST_CASE("several presets at once, each as alone") {
+  const Network network = mlp({3, 8, 7, 4}, true, 8);
+  const Tensor inputs = random_tensor({45, 3}, 9);
+  const std::vector<std::string> presets = {"paper", "recommended", "paper"};
+  for (const std::string path : {"layer", "joint"})
+    for (const int resamples : {0, 100}) {
+      CAPTURE(path);
+      CAPTURE(resamples);
+      RankOptions options = everything;
+      options.path = path;
+      options.masks = 24;
+      options.batch = 20;
+      options.resamples = resamples;
+      options.keep_relevance = true;
+      std::int64_t last = 0, total = -1;
+      options.progress = [&](std::int64_t done, std::int64_t all) { last = done, total = all; };
+      const std::vector<RankResult> together = rank_layers(network, inputs, options, presets);
+      CHECK(last == total);
+      REQUIRE(together.size() == presets.size());
+      for (std::size_t i = 0; i < presets.size(); ++i) {
+        options.preset = presets[i];
+        CHECK(together[i].reports.front().preset == presets[i]);
+        CHECK(same_bits(numbers(together[i]), numbers(rank_layers(network, inputs, options))));
+      }
+    }
+}
+
 TEST_CASE("the same bits for any number of threads") {
   const Network network = mlp({16, 130, 131, 10}, true, 6);
   const Tensor inputs = random_tensor({48, 16}, 7);

@@ -7,6 +7,9 @@
 #include <limits>
 #include <numeric>
 
+#include "engine/ops/conv.h"
+#include "engine/ops/pool.h"
+#include "engine/ops/shape_ops.h"
 #include "engine/random.h"
 #include "tests/criteria/relevance/relevance_of.h"
 #include "tests/criteria/small_networks.h"
@@ -58,6 +61,8 @@ std::vector<double> dependence(const Masks& masks, std::span<const float> y, dou
 
 }  // namespace
 
+using test::difference;
+using test::fill_randomly;
 using test::mlp;
 using test::random_tensor;
 using test::relevance_of;
@@ -181,6 +186,34 @@ TEST_CASE("a mask takes a neuron's row and its bias: the target of a network wit
   const auto expected = [&](double d) { return 8 / 4.0 * (1 - std::exp(-d * d / (2 * width * width))); };
   CHECK(phi[0][0] == doctest::Approx(expected(d0)).epsilon(1e-4));
   CHECK(phi[1][0] == doctest::Approx(expected(d1)).epsilon(1e-4));
+}
+
+TEST_CASE("masking neurons in what their op gives is masking their weights") {
+  // A weight that is reshaped before its op reads it can only be masked itself.
+  const auto network = [](bool reshaped) {
+    Network net{.name = "convolutions", .tape = {}, .parameters = {}};
+    const auto weight = [&](const char* name, const Shape& shape) {
+      const Var W = net.tape.parameter({.name = name, .shape = shape});
+      return reshaped ? reshape(W, shape) : W;
+    };
+    const Var x = net.tape.input("x", Shape{2, 6, 6});
+    net.input = x.id();
+    Var y = relu(conv2d(x, weight("conv1", {5, 2, 3, 3})));
+    y = conv2d(y, weight("conv2", {4, 5, 2, 2}));
+    y = linear(flatten(relu(global_average_pool(y))), weight("dense", {6, 4}));
+    net.logits = linear(relu(y), weight("head", {3, 6})).id();
+    fill_randomly(net, 3);
+    return net;
+  };
+  const Tensor inputs = random_tensor({21, 2, 6, 6}, 4);
+  const RankOptions options{.criteria = {"hsic"}, .masks = 16, .batch = 8};
+  const auto behind = relevance_of(network(false), inputs, options), in_weight = relevance_of(network(true), inputs, options);
+  REQUIRE(behind.size() == 4);
+  REQUIRE(in_weight.size() == 4);
+  for (std::size_t layer = 0; layer < behind.size(); ++layer) {
+    CAPTURE(layer);
+    CHECK(difference(behind[layer], in_weight[layer]) < 1e-5);
+  }
 }
 
 TEST_CASE("joint HSIC has a value for each neuron of each layer from one design") {

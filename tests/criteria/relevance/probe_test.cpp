@@ -63,12 +63,13 @@ TEST_CASE("sweeps run the samples as often as they say, and from the moved layer
   const Tensor inputs = random_tensor({n, 3}, 5);
   struct Expected {
     const char* criterion;
-    std::int64_t sweeps, middle, end;  // middle, end: passes of all samples, beside those that `sweeps` counts one for the pins
+    // middle, end: passes of all samples, beside those that `sweeps` counts one for the pins, and with masks one for the classes
+    std::int64_t sweeps, middle, end;
   };
   // With T steps a layer: the first layer's pass the middle, the second's do not.
   for (const Expected& expected : {Expected{"gradient", 1, 1, 1}, Expected{"ig", 2 * 4, 1 + 4, 1 + 2 * 4},
                                    Expected{"idgi", 2 * 5, 1 + 5, 1 + 2 * 5}, Expected{"gig", 2 * 4, 1 + 4, 1 + 2 * 4},
-                                   Expected{"vargrad", 7, 1 + 7, 1 + 7}, Expected{"hsic", 2 * 8, 1 + 8, 1 + 2 * 8}}) {
+                                   Expected{"vargrad", 7, 1 + 7, 1 + 7}, Expected{"hsic", 2 * 8, 2 + 8, 2 + 2 * 8}}) {
     Counted counted;
     CAPTURE(expected.criterion);
     std::int64_t done = 0, total = 0;
@@ -97,8 +98,8 @@ TEST_CASE("runs of several batches, too, begin at the moved layer") {
     const std::vector<Needs> needs = {ig_criterion.needs(PresetId::recommended), hsic_criterion.needs(PresetId::recommended)};
     sweep(counted.network, {random_tensor({n, 3}, 5), {}, Target::pseudo_ce}, weights, needs,
           {.batch = batch, .probes = {.steps = 4, .masks = 8}});
-    CHECK(counted.middle.forward == n * (1 + 4 + 1 + 8));
-    CHECK(counted.end.forward == n * (1 + 2 * 4 + 1 + 2 * 8));
+    CHECK(counted.middle.forward == n * (1 + 4 + 2 + 8));
+    CHECK(counted.end.forward == n * (1 + 2 * 4 + 2 + 2 * 8));
     CHECK(counted.end.reverse == n * 2 * 4);
   }
 }
