@@ -35,12 +35,29 @@ double binomial_mean(double n, double p, const F& f) {
 
 }  // namespace
 
-HitCurve::HitCurve(std::int64_t n) : n_(n) {
+HitCurve::HitCurve(std::int64_t n, std::span<const double> probabilities) : n_(n) {
   constexpr std::int64_t dense = 32;
   for (std::int64_t k = 1; k < n; k += k < dense ? 1 : k / 10) grid_.push_back(k);
   grid_.push_back(n);
-  sums_.resize(grid_.size());
-  weights_.resize(grid_.size());
+  std::vector<bool> read(grid_.size());
+  const auto mark = [&](double k) {
+    const std::size_t place = std::min(above(k), grid_.size() - 1);
+    read[place] = true;
+    if (place > 0) read[place - 1] = true;
+    return 0.0;
+  };
+  for (const double p : probabilities) binomial_mean(static_cast<double>(n), p, mark);
+  std::size_t kept = 0;
+  for (std::size_t place = 0; place < grid_.size(); ++place)
+    if (read[place]) grid_[kept++] = grid_[place];
+  grid_.resize(kept);
+  sums_.resize(kept);
+  weights_.resize(kept);
+}
+
+std::size_t HitCurve::above(double k) const {
+  const auto number = [](std::int64_t count) { return static_cast<double>(count); };
+  return static_cast<std::size_t>(std::ranges::lower_bound(grid_, k, {}, number) - grid_.begin());
 }
 
 double HitCurve::mean(double p) const {
@@ -49,12 +66,11 @@ double HitCurve::mean(double p) const {
 
 double HitCurve::at(double k) const {
   const auto value = [this](std::size_t place) { return sums_[place] / weights_[place]; };
-  const auto above = static_cast<std::size_t>(
-      std::ranges::lower_bound(grid_, k, {}, [](std::int64_t count) { return static_cast<double>(count); }) - grid_.begin());
-  if (above == grid_.size()) return value(above - 1);
-  const double low = above == 0 ? 0 : static_cast<double>(grid_[above - 1]), high = static_cast<double>(grid_[above]);
-  const double part = (k - low) / (high - low), below = above == 0 ? 0 : value(above - 1);
-  return below + part * (value(above) - below);
+  const std::size_t place = above(k);
+  if (place == grid_.size()) return value(place - 1);
+  const double low = place == 0 ? 0 : static_cast<double>(grid_[place - 1]), high = static_cast<double>(grid_[place]);
+  const double part = (k - low) / (high - low), below = place == 0 ? 0 : value(place - 1);
+  return below + part * (value(place) - below);
 }
 
 }  // namespace safer

@@ -1,6 +1,7 @@
 #include "criteria/testbed/linearised.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -222,7 +223,7 @@ class HitPrediction final : public Prediction {
         places_(places_of(network, layer)),
         largest_(largest_weight(network.parameters, layer)),
         mover_(static_cast<std::size_t>(network.classes())),
-        curves_(damage_count, HitCurve(static_cast<std::int64_t>(places_.size()))) {}
+        curves_(damage_count, HitCurve(static_cast<std::int64_t>(places_.size()), levels)) {}
 
   void add(const Jacobian& jacobian, std::size_t sample, std::uint64_t key) override {
     mover_.start(jacobian.logits(sample));
@@ -260,14 +261,15 @@ class HitPrediction final : public Prediction {
   /// sums_[k]: of k weights of the random order, from the one at `start` on.
   void sum_in_random_order(const Jacobian& jacobian, std::size_t sample, std::size_t start) {
     const std::size_t classes = jacobian.classes();
-    sums_.assign((places_.size() + 1) * classes, 0);
+    sums_.resize((places_.size() + 1) * classes);
+    std::fill_n(sums_.begin(), classes, 0.0);
     const std::span<const float> w = weight_.values<float>();
-    for (std::size_t c = 0; c < classes; ++c) {
-      const std::span<const float> row = jacobian.row(sample, c);
-      for (std::size_t k = 0; k < places_.size(); ++k) {
-        const std::size_t i = places_[start + k < places_.size() ? start + k : start + k - places_.size()];
-        sums_[(k + 1) * classes + c] = sums_[k * classes + c] + (impulse_ ? 1.0 : double{w[i]}) * row[i];
-      }
+    std::array<std::span<const float>, most_logits> rows;
+    for (std::size_t c = 0; c < classes; ++c) rows[c] = jacobian.row(sample, c);
+    for (std::size_t k = 0; k < places_.size(); ++k) {
+      const std::size_t i = places_[start + k < places_.size() ? start + k : start + k - places_.size()];
+      const double added = impulse_ ? 1 : double{w[i]};
+      for (std::size_t c = 0; c < classes; ++c) sums_[(k + 1) * classes + c] = sums_[k * classes + c] + added * rows[c][i];
     }
   }
 
@@ -292,32 +294,35 @@ std::unique_ptr<Prediction> prediction(const Network& network, const Layer& laye
 
 }  // namespace
 
-std::vector<Damages> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
-                                       std::span<const double> levels, std::uint64_t seed) {
+std::vector<std::vector<Damages>> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs,
+                                                    std::span<const SeededNoise> noises, std::span<const double> levels) {
   check_inputs(network, inputs, "linearised damage");
   const auto samples = static_cast<std::size_t>(inputs.shape()[0]), classes = static_cast<std::size_t>(network.classes());
   if (samples == 0) throw Error("linearised damage: no samples");
   if (classes > most_logits)
     throw Error("linearised damage: {}: {} logits, each of which takes a sweep; at most {} are supported", network.name, classes,
                 most_logits);
-  std::vector<Damages> all;
+  std::vector<std::vector<Damages>> all(noises.size());
+  if (noises.empty()) return all;
   for (const Layer& layer : layers) {
     const auto weights = static_cast<std::size_t>(network.parameters[layer.parameter].size());
     const std::size_t batch = std::min({samples, most_samples, std::max<std::size_t>(1, most_floats / (classes * weights))});
-    const std::uint64_t key = mix(seed, hash(layer.name));
-    const std::unique_ptr<Prediction> predicted = prediction(network, layer, noise, levels);
+    std::vector<std::unique_ptr<Prediction>> predicted;
+    for (const SeededNoise& noise : noises) predicted.push_back(prediction(network, layer, noise.noise, levels));
     const auto run = [&](std::size_t first, std::size_t last, std::size_t size) {
       if (first == last) return;
       Jacobian jacobian(network, layer.parameter, size);
       for (; first < last; first += size) {
         jacobian.find(inputs, first);
-        for (std::size_t sample = 0; sample < size; ++sample) predicted->add(jacobian, sample, mix(key, first + sample));
+        for (std::size_t i = 0; i < noises.size(); ++i)
+          for (std::size_t sample = 0; sample < size; ++sample)
+            predicted[i]->add(jacobian, sample, mix(mix(noises[i].seed, hash(layer.name)), first + sample));
       }
     };
     const std::size_t whole = samples / batch * batch;
     run(0, whole, batch);
     run(whole, samples, samples - whole);
-    all.push_back(predicted->mean(samples));
+    for (std::size_t i = 0; i < noises.size(); ++i) all[i].push_back(predicted[i]->mean(samples));
   }
   return all;
 }

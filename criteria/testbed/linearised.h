@@ -10,6 +10,12 @@
 
 namespace safer {
 
+/// A noise, and where its random numbers come from.
+struct SeededNoise {
+  Noise noise = Noise::zero;
+  std::uint64_t seed = 0;
+};
+
 /// The damage that noise on the weights of each layer does, predicted by what knows the noise, from a network that is linear in
 /// each layer's weights up to its logits: z + J eps, where J is the derivative of a sample's logits by the layer's n weights W, and
 /// eps what the noise adds to them at level p. With J_i the column of weight i and M the layer's largest |weight|,
@@ -21,10 +27,11 @@ namespace safer {
 /// draws without any damage. So J eps is drawn for each sample by itself, which costs next to nothing: sums over hit weights are
 /// those of neighbours in a random order, 16 or fewer for each number of hits (HitCurve); normal ones are drawn 16 times a level.
 ///
-/// The result is the mean over samples, draws and levels, by layer; accuracy is that of the network's own answers. One forward and
-/// one reverse sweep for each logit and layer; memory: 16 MiB for a layer's J, more where that of one sample is larger. Throws
-/// Error when inputs do not fit, there are none, or the network has more than 16 logits or no per-sample gradients.
-std::vector<Damages> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
-                                       std::span<const double> levels, std::uint64_t seed);
+/// The result is the mean over samples, draws and levels, by noise and layer; accuracy is that of the network's own answers. One
+/// forward and one reverse sweep for each logit and layer, whatever the number of noises; memory: 16 MiB for a layer's J, more
+/// where that of one sample is larger. Throws Error when inputs do not fit, there are none, or the network has more than 16 logits
+/// or no per-sample gradients.
+std::vector<std::vector<Damages>> linearised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs,
+                                                    std::span<const SeededNoise> noises, std::span<const double> levels);
 
 }  // namespace safer

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -24,23 +26,29 @@ struct RankerScores {
 /// Scores by kind of damage; none for a kind that is not predicted.
 using Predicted = std::array<std::vector<double>, damage_count>;
 
+using Conditions = std::vector<Condition>;
+
 /// A ranker that knows the noise.
 struct NoiseAware {
   std::string_view name;
   bool (*applies)(const Condition&);
-  Predicted (*predict)(const Network&, const Dataset& calibration, const Recipe&, const Specimen&, const Condition&);
+  std::vector<Predicted> (*predict)(const Network&, const Dataset& calibration, const Recipe&, const Specimen&, const Conditions&);
 };
 
 int draws_of(const Specimen& specimen, int draws) { return specimen.family == MoonsFamily::transformer ? draws / 4 : draws; }
 
-Predicted replay(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
-                 const Condition& condition) {
+std::vector<Predicted> replay(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
+                              const Conditions& conditions) {
   const Dataset unlabelled{calibration.name, calibration.inputs, {}, 0};
-  MeasureOptions options = measure_options(recipe, specimen, condition, repetitions);  // noise that no truth has seen
-  options.points = calibration.size();
-  options.first_draws = options.most_draws = draws_of(specimen, monte_carlo_draws);
-  const Measurement found = measure(network, unlabelled, options);
-  return {found.scores(Damage::logits), found.scores(Damage::probabilities), found.scores(Damage::accuracy)};
+  std::vector<Predicted> all;
+  for (const Condition& condition : conditions) {
+    MeasureOptions options = measure_options(recipe, specimen, condition, repetitions);  // noise that no truth has seen
+    options.points = calibration.size();
+    options.first_draws = options.most_draws = draws_of(specimen, monte_carlo_draws);
+    const Measurement found = measure(network, unlabelled, options);
+    all.push_back({found.scores(Damage::logits), found.scores(Damage::probabilities), found.scores(Damage::accuracy)});
+  }
+  return all;
 }
 
 /// By kind of damage what is by layer.
@@ -51,19 +59,28 @@ Predicted by_kind(const std::vector<Damages>& layers) {
   return predicted;
 }
 
-Predicted linearise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
-                    const Condition& condition) {
-  const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
-  return by_kind(linearised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs, condition.noise,
-                                   recipe.levels, seed));
+std::vector<Predicted> linearise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
+                                 const Conditions& conditions) {
+  std::vector<SeededNoise> noises;
+  for (const Condition& condition : conditions)
+    noises.push_back({condition.noise, measure_options(recipe, specimen, condition, repetitions).seed});
+  std::vector<Predicted> all;
+  for (const std::vector<Damages>& layers :
+       linearised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs, noises, recipe.levels))
+    all.push_back(by_kind(layers));
+  return all;
 }
 
-Predicted reparametrise(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
-                        const Condition& condition) {
-  const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
+std::vector<Predicted> reparametrise(const Network& network, const Dataset& calibration, const Recipe& recipe,
+                                     const Specimen& specimen, const Conditions& conditions) {
   const int draws = draws_of(specimen, reparametrised_draws);
-  return by_kind(reparametrised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs, condition.noise,
-                                       recipe.levels, draws, seed));
+  std::vector<Predicted> all;
+  for (const Condition& condition : conditions) {
+    const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
+    all.push_back(by_kind(reparametrised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs,
+                                                condition.noise, recipe.levels, draws, seed)));
+  }
+  return all;
 }
 
 bool on_weights(const Condition& condition) { return condition.place == Place::weights; }
@@ -75,22 +92,23 @@ constexpr NoiseAware noise_aware[] = {
     {reparametrised, random_on_weights, reparametrise},
 };
 
-/// A noise-aware ranker under one condition.
+/// A noise-aware ranker under some conditions.
 struct Prediction {
   const NoiseAware* ranker;
-  Condition condition;
-  RankerName name(std::size_t damage) const {
+  Conditions conditions;
+  RankerName name(const Condition& condition, std::size_t damage) const {
     return {"", std::string(ranker->name), std::string(damage_names[damage]),
             std::string(noise_names[static_cast<std::size_t>(condition.noise)]),
             std::string(place_names[static_cast<std::size_t>(condition.place)])};
   }
 };
 
-std::vector<Prediction> predictions(const std::vector<Condition>& conditions) {
+std::vector<Prediction> predictions(const Conditions& conditions) {
   std::vector<Prediction> all;
-  for (const NoiseAware& ranker : noise_aware)
-    for (const Condition& condition : conditions)
-      if (ranker.applies(condition)) all.push_back({&ranker, condition});
+  for (const NoiseAware& ranker : noise_aware) {
+    all.push_back({&ranker, {}});
+    std::ranges::copy_if(conditions, std::back_inserter(all.back().conditions), ranker.applies);
+  }
   return all;
 }
 
@@ -100,7 +118,8 @@ struct Task {
   std::vector<std::vector<std::string>> criteria;  // by preset
   std::vector<Prediction> predictions;
   bool empty() const {
-    return predictions.empty() && std::ranges::all_of(criteria, [](const auto& names) { return names.empty(); });
+    return std::ranges::all_of(predictions, [](const Prediction& one) { return one.conditions.empty(); }) &&
+           std::ranges::all_of(criteria, [](const auto& names) { return names.empty(); });
   }
 };
 
@@ -115,7 +134,8 @@ void insert_rankers(Database& database, const Recipe& recipe, const ScoreOptions
       for (const Reduction& reduction : reductions())
         add({preset, std::string(criterion->name), std::string(reduction.name), "", ""});
   for (const Prediction& one : predictions(conditions(recipe, MoonsFamily::vanilla)))  // the family with all of them
-    for (std::size_t damage = 0; damage < damage_count; ++damage) add(one.name(damage));
+    for (const Condition& condition : one.conditions)
+      for (std::size_t damage = 0; damage < damage_count; ++damage) add(one.name(condition, damage));
   transaction.commit();
 }
 
@@ -142,36 +162,48 @@ std::vector<Task> missing(Database& database, const Recipe& recipe, const ScoreO
         if (!finder.has(specimen.id(), {preset, std::string(criterion->name), std::string(reductions().front().name), "", ""}))
           task.criteria.back().emplace_back(criterion->name);
     }
-    for (const Prediction& one : predictions(conditions(recipe, specimen.family)))
-      if (!finder.has(specimen.id(), one.name(0))) task.predictions.push_back(one);
+    task.predictions = predictions(conditions(recipe, specimen.family));
+    for (Prediction& one : task.predictions)
+      std::erase_if(one.conditions, [&](const Condition& condition) { return finder.has(specimen.id(), one.name(condition, 0)); });
     tasks.push_back(std::move(task));
   }
   return tasks;
 }
 
 void rank_by_criteria(const Network& network, const Dataset& calibration, const Recipe& recipe, const Specimen& specimen,
-                      const std::string& preset, const std::vector<std::string>& names, std::vector<RankerScores>& out) {
+                      const std::vector<std::string>& presets, const std::vector<std::string>& names,
+                      std::vector<RankerScores>& out) {
   if (names.empty()) return;
-  RankOptions options{.preset = preset, .criteria = names, .reductions = {"all"}};
+  RankOptions options{.criteria = names, .reductions = {"all"}};
   options.path = specimen.family == MoonsFamily::transformer ? "joint" : "layer";  // what their many layers can afford
   options.rank_head = recipe.rank_head;
   options.resamples = 0;
-  for (const RankReport& report : rank_layers(network, calibration.inputs, options).reports) {
-    RankerScores scores{{preset, report.criterion, report.reduction, "", ""}, {}};
-    for (const RankedLayer& layer : report.layers) scores.values.push_back(layer.score);
-    out.push_back(std::move(scores));
-  }
+  for (const RankResult& result : rank_layers(network, calibration.inputs, options, presets))
+    for (const RankReport& report : result.reports) {
+      RankerScores scores{{report.preset, report.criterion, report.reduction, "", ""}, {}};
+      for (const RankedLayer& layer : report.layers) scores.values.push_back(layer.score);
+      out.push_back(std::move(scores));
+    }
+}
+
+/// The presets of which a task misses the same criteria, by these.
+std::map<std::vector<std::string>, std::vector<std::string>> presets_by_criteria(const Task& task, const ScoreOptions& options) {
+  std::map<std::vector<std::string>, std::vector<std::string>> presets;
+  for (std::size_t preset = 0; preset < options.presets.size(); ++preset)
+    presets[task.criteria[preset]].push_back(options.presets[preset]);
+  return presets;
 }
 
 std::vector<RankerScores> all_scores(const Network& network, const Recipe& recipe, const ScoreOptions& options, const Task& task) {
   const Dataset calibration = calibration_data(task.specimen);
   std::vector<RankerScores> all;
-  for (std::size_t preset = 0; preset < options.presets.size(); ++preset)
-    rank_by_criteria(network, calibration, recipe, task.specimen, options.presets[preset], task.criteria[preset], all);
+  for (const auto& [criteria, presets] : presets_by_criteria(task, options))
+    rank_by_criteria(network, calibration, recipe, task.specimen, presets, criteria, all);
   for (const Prediction& one : task.predictions) {
-    Predicted predicted = one.ranker->predict(network, calibration, recipe, task.specimen, one.condition);
-    for (std::size_t damage = 0; damage < damage_count; ++damage)
-      if (!predicted[damage].empty()) all.push_back({one.name(damage), std::move(predicted[damage])});
+    std::vector<Predicted> predicted = one.ranker->predict(network, calibration, recipe, task.specimen, one.conditions);
+    for (std::size_t i = 0; i < predicted.size(); ++i)
+      for (std::size_t damage = 0; damage < damage_count; ++damage)
+        if (!predicted[i][damage].empty()) all.push_back({one.name(one.conditions[i], damage), std::move(predicted[i][damage])});
   }
   return all;
 }

@@ -22,8 +22,8 @@ double binomial_mean(int n, double p, const F& f) {
 }
 
 template <class F>
-HitCurve curve_of(std::int64_t n, const F& f) {
-  HitCurve curve(n);
+HitCurve curve_of(std::int64_t n, std::vector<double> probabilities, const F& f) {
+  HitCurve curve(n, probabilities);
   for (std::size_t place = 0; place < curve.grid().size(); ++place)
     curve.add(place, f(static_cast<double>(curve.grid()[place])), 0.5);
   return curve;
@@ -31,30 +31,39 @@ HitCurve curve_of(std::int64_t n, const F& f) {
 
 }  // namespace
 
-TEST_CASE("hit curve: from one hit to all, and every small number") {
-  CHECK(HitCurve(1).grid().size() == 1);
+TEST_CASE("hit curve: where means are wanted, numbers are close") {
+  CHECK(HitCurve(1, std::vector{0.5}).grid().size() == 1);
   for (const std::int64_t n : {2, 31, 33, 1000, 1000000}) {
-    const HitCurve curve(n);
-    const auto grid = curve.grid();
-    CHECK(grid.front() == 1);
-    CHECK(grid.back() == n);
-    for (std::size_t i = 1; i < grid.size(); ++i) {
-      CHECK(grid[i] > grid[i - 1]);
-      CHECK(grid[i] - grid[i - 1] <= std::max<std::int64_t>(1, grid[i - 1] / 10));
+    const auto whole = static_cast<double>(n);
+    for (const double p : {0.5 / whole, 0.3, 1.0}) {
+      CAPTURE(n);
+      CAPTURE(p);
+      const HitCurve curve(n, std::vector{p});
+      const auto grid = curve.grid();
+      const double deviation = std::sqrt(whole * p * (1 - p));
+      CHECK(static_cast<double>(grid.front()) <= std::max(1.0, whole * p - 1.5 * deviation));
+      CHECK(static_cast<double>(grid.back()) >= std::min(whole, whole * p + 1.5 * deviation));
+      for (std::size_t i = 1; i < grid.size(); ++i) CHECK(grid[i] > grid[i - 1]);
+      if (deviation > 0 && deviation < 8)  // each number is likely enough to count
+        for (std::size_t i = 1; i < grid.size(); ++i) CHECK(grid[i] - grid[i - 1] <= std::max<std::int64_t>(1, grid[i - 1] / 10));
     }
   }
+  CHECK(HitCurve(100000, std::vector{0.1, 0.9}).grid().size() < 20);
 }
 
 TEST_CASE("hit curve: the mean over the binomial distribution") {
+  const std::vector<double> probabilities = {0.0005, 0.01, 0.3, 0.5, 0.95};
   for (const int n : {1, 2, 20, 400, 5000})
-    for (const double p : {0.0005, 0.01, 0.3, 0.5, 0.95}) {
+    for (const double p : probabilities) {
       CAPTURE(n);
       CAPTURE(p);
-      CHECK(curve_of(n, [](double k) { return 3 * k; }).mean(p) == doctest::Approx(3 * n * p));
+      CHECK(curve_of(n, probabilities, [](double k) { return 3 * k; }).mean(p) == doctest::Approx(3 * n * p));
       const auto root = [](double k) { return std::sqrt(k); };
-      CHECK(curve_of(n, root).mean(p) == doctest::Approx(binomial_mean(n, p, root)).epsilon(1e-3));
+      const double mean = curve_of(n, {p}, root).mean(p);
+      CHECK(mean == doctest::Approx(binomial_mean(n, p, root)).epsilon(1e-3));
+      CHECK(mean == curve_of(n, probabilities, root).mean(p));
     }
-  const HitCurve curve = curve_of(50, [](double k) { return k * k; });
+  const HitCurve curve = curve_of(50, {0.0, 1.0}, [](double k) { return k * k; });
   CHECK(curve.mean(0) == 0);
   CHECK(curve.mean(1) == doctest::Approx(2500));
 }

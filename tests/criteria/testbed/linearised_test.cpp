@@ -53,6 +53,11 @@ Estimate measured(const Network& network, const Layer& layer, const Tensor& inpu
   return estimate(distances);
 }
 
+std::vector<Damages> damage_by(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
+                               std::span<const double> levels, std::uint64_t seed) {
+  return linearised_damage(network, layers, inputs, std::vector{SeededNoise{noise, seed}}, levels).front();
+}
+
 /// The same sample so many times: the prediction draws for each of them.
 Tensor repeated(const Tensor& input, std::int64_t times) {
   std::vector<float> all;
@@ -121,7 +126,7 @@ TEST_CASE("linearised: right for what is linear in the weights, at any level") {
         CAPTURE(static_cast<int>(noise));
         CAPTURE(level);
         const std::vector<double> levels = {level};
-        check_close(of(linearised_damage(network, layers, inputs, noise, levels, 3)[0], damage),
+        check_close(of(damage_by(network, layers, inputs, noise, levels, 3)[0], damage),
                     measured(network, layers[0], input, noise, level, damage));
       }
 }
@@ -131,7 +136,7 @@ TEST_CASE("linearised: right for small noise on a deep network, for logits and p
   const Tensor input = random_tensor({1, 2}, 4);
   const std::vector<Layer> layers = network.tape.layers();
   const std::vector<double> levels = {0.002};
-  const std::vector<Damages> predicted = linearised_damage(network, layers, repeated(input, samples), Noise::gaussian, levels, 3);
+  const std::vector<Damages> predicted = damage_by(network, layers, repeated(input, samples), Noise::gaussian, levels, 3);
   for (const Damage damage : {Damage::logits, Damage::probabilities})
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       CAPTURE(layers[layer].name);
@@ -144,7 +149,7 @@ TEST_CASE("linearised: rounding is the derivative along its own error, averaged 
   const Tensor inputs = random_tensor({35, 4}, 2);  // more samples than run at once
   const std::vector<Layer> layers = network.tape.layers();
   const std::vector<double> levels = {0.02, 1.0 / 7, 1};
-  const std::vector<Damages> predicted = linearised_damage(network, layers, inputs, Noise::rounding, levels, 0);
+  const std::vector<Damages> predicted = damage_by(network, layers, inputs, Noise::rounding, levels, 0);
   for (const Damage damage : {Damage::logits, Damage::probabilities}) {
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       CAPTURE(layers[layer].name);
@@ -167,7 +172,7 @@ TEST_CASE("linearised: the finer it is rounded, the closer is the prediction to 
     double worst[2] = {};
     for (int fine = 0; fine < 2; ++fine) {
       const std::vector<double> levels = {fine ? 0.002 : 0.2};
-      const std::vector<Damages> predicted = linearised_damage(network, layers, input, Noise::rounding, levels, 0);
+      const std::vector<Damages> predicted = damage_by(network, layers, input, Noise::rounding, levels, 0);
       for (std::size_t layer = 0; layer < layers.size(); ++layer) {
         const double real = measured(network, layers[layer], input, Noise::rounding, levels[0], damage, 1).mean;
         if (real > 0) worst[fine] = std::max(worst[fine], std::abs(of(predicted[layer], damage) / real - 1));
@@ -189,21 +194,34 @@ TEST_CASE("linearised: parts of a weight are layers of their own") {
   const Tensor input = random_tensor({1, 4}, 2);
   const std::vector<double> levels = {0.5};
   for (const Noise noise : {Noise::zero, Noise::gaussian}) {
-    const std::vector<Damages> predicted = linearised_damage(network, layers, repeated(input, samples), noise, levels, 3);
+    const std::vector<Damages> predicted = damage_by(network, layers, repeated(input, samples), noise, levels, 3);
     for (std::size_t layer = 0; layer < 2; ++layer)
       check_close(of(predicted[layer], Damage::logits), measured(network, layers[layer], input, noise, 0.5, Damage::logits));
   }
-  const std::vector<Damages> rounded = linearised_damage(network, layers, input, Noise::rounding, levels, 3);
+  const std::vector<Damages> rounded = damage_by(network, layers, input, Noise::rounding, levels, 3);
   for (std::size_t layer = 0; layer < 2; ++layer)
     CHECK(of(rounded[layer], Damage::logits) ==
           doctest::Approx(measured(network, layers[layer], input, Noise::rounding, 0.5, Damage::logits, 1).mean).epsilon(1e-4));
+}
+
+TEST_CASE("linearised: several noises at once, each as alone") {
+  const Network network = mlp({2, 9, 3}, true, 5);
+  const std::vector<Layer> layers = network.tape.layers();
+  const Tensor inputs = random_tensor({37, 2}, 1);  // more than run at once, with a rest
+  const std::vector<double> levels = {0.1, 0.6};
+  const std::vector<SeededNoise> noises = {{Noise::impulse, 4}, {Noise::zero, 7}, {Noise::gaussian, 4}, {Noise::rounding, 0}};
+  const auto together = linearised_damage(network, layers, inputs, noises, levels);
+  REQUIRE(together.size() == noises.size());
+  for (std::size_t i = 0; i < noises.size(); ++i)
+    CHECK(together[i] == damage_by(network, layers, inputs, noises[i].noise, levels, noises[i].seed));
+  CHECK(linearised_damage(network, layers, inputs, {}, levels).empty());
 }
 
 TEST_CASE("linearised: errors") {
   const Network network = mlp({2, 2}, false, 5);
   const std::vector<double> levels = {0.3};
   const auto of = [&](const Network& net, const Tensor& inputs) {
-    linearised_damage(net, net.tape.layers(), inputs, Noise::zero, levels, 0);
+    damage_by(net, net.tape.layers(), inputs, Noise::zero, levels, 0);
   };
   CHECK_THROWS_AS(of(network, random_tensor({2, 3}, 1)), Error);
   CHECK_THROWS_WITH_AS(of(network, Tensor(DType::f32, {0, 2})), "linearised damage: no samples", Error);
