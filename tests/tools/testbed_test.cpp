@@ -9,11 +9,14 @@
 #include <cstdlib>
 #include <thread>
 
+#include "criteria/testbed/database/schema.h"
 #include "engine/random.h"
 #include "tests/temporary_folder.h"
 #include "tests/tools/run_safer.h"
 
 using nlohmann::json;
+using safer::Database;
+using safer::digest;
 
 namespace {
 
@@ -112,6 +115,25 @@ TEST_CASE("testbed: transformers by matrix and by block") {
     const json table = run_json(words);
     CHECK(table.at("blocks") == !unit.empty());
     CHECK(table.at("rows").size() == 3);
+  }
+}
+
+TEST_CASE("testbed: the published sample has the content that docs/testbed-results.md names, and prints its tables") {
+  const std::string file = SAFER_SOURCE_DIR "/docs/sample.sqlite";
+  {
+    Database database(file, Database::Access::read);
+    CHECK(digest(database) == 0x37519ecbf6f6e83c);
+  }
+  for (const char* preset : {"paper", "recommended"}) {
+    const json rows = run_json({"testbed", "table", file, "--preset", preset, "--json"}).at("rows");
+    REQUIRE(rows.size() == 15);
+    for (const json& row : rows) {
+      const bool transformers = row.at("family") == "moons-transformer";
+      for (const json& cell : row.at("cells")) {
+        const bool of_weights_alone = cell.at("criterion") == "linear" || cell.at("criterion") == "reparametrised";
+        CHECK(cell.at("networks") == (of_weights_alone && row.at("on") == "activations" ? 0 : transformers ? 2 : 6));
+      }
+    }
   }
 }
 
