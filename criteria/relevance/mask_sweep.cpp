@@ -127,6 +127,11 @@ class MaskedRuns {
     }
     workspace_.emplace(Plan(tape, std::move(options)));
     workspace_->bind(context.network.input, inputs_);
+    for (std::size_t number = 0; number < given_.size(); ++number)
+      if (given_[number].value != no_value)
+        workspace_->tap(given_[number].value, [this, number](std::span<float> values) {
+          if (masked_ == number) mask_values(values);
+        });
   }
   MaskedRuns(const MaskedRuns&) = delete;
   MaskedRuns& operator=(const MaskedRuns&) = delete;
@@ -140,11 +145,10 @@ class MaskedRuns {
   std::span<const float> run(std::size_t number, std::size_t mask) {
     const Design& design = designs_[number];
     const Parameters& own = context_.network.parameters;
-    const Given& given = given_[number];
-    if (given.value != no_value) {
-      workspace_->tap(given.value, [&](std::span<float> values) { mask_values(values, given, design, mask); });
+    if (given_[number].value != no_value) {
+      masked_ = number, mask_ = mask;
       workspace_->resume(static_cast<std::size_t>(resume_[number]), own);
-      workspace_->tap(given.value, {});
+      masked_.reset();
       return workspace_->value(context_.network.logits);
     }
     if (moved_by_ != number) moved_ = own, moved_by_ = number;
@@ -161,11 +165,13 @@ class MaskedRuns {
   }
 
  private:
-  void mask_values(std::span<float> values, const Given& given, const Design& design, std::size_t mask) {
+  void mask_values(std::span<float> values) {
+    const Given& given = given_[*masked_];
+    const Masks& masks = designs_[*masked_].masks;
     const Shape shape = context_.network.tape.node(given.value).type.at(samples());
     const auto inner = static_cast<std::size_t>(shape.size(given.axis + 1, shape.rank()));
     kept_.resize(static_cast<std::size_t>(shape[given.axis]) * inner);
-    for (std::size_t i = 0; i < kept_.size(); ++i) kept_[i] = design.masks.keeps(mask, i / inner) ? ~std::uint32_t{0} : 0;
+    for (std::size_t i = 0; i < kept_.size(); ++i) kept_[i] = masks.keeps(mask_, i / inner) ? ~std::uint32_t{0} : 0;
     for (std::size_t first = 0; first < values.size(); first += kept_.size())
       for (std::size_t i = 0; i < kept_.size(); ++i)  // all bits or none: no branches, but vectors
         values[first + i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(values[first + i]) & kept_[i]);
@@ -175,9 +181,11 @@ class MaskedRuns {
   const std::vector<Design>& designs_;
   std::vector<float> inputs_;
   Parameters moved_;
-  std::size_t moved_by_ = 0;         // the design that masks some of them
-  std::vector<Given> given_;         // by design, as the next
-  std::vector<int> resume_;          // its place among the plan's; -1: several weights, or one that leads nowhere
+  std::size_t moved_by_ = 0;           // the design that masks some of them
+  std::vector<Given> given_;           // by design, as the next
+  std::vector<int> resume_;            // its place among the plan's; -1: several weights, or one that leads nowhere
+  std::optional<std::size_t> masked_;  // the design whose neurons are masked in the run at hand
+  std::size_t mask_ = 0;
   std::vector<std::uint32_t> kept_;  // [neurons, inner]
   std::optional<Workspace<float>> workspace_;
 };
