@@ -56,7 +56,7 @@ void sweep_noise(const SweepContext& context) {
                 draw);
       for (std::size_t group = 0; group < drawn.groups(); ++group) std::ranges::fill(drawn.of(0, group, weight), 0.0);
     }
-    context.runs.run(moved, TargetRuns::everything, &sink);
+    context.runs.run(moved, TargetRuns::everything, sink);
     for (std::size_t weight = 0; weight < context.weights.size(); ++weight) {
       mean_over_samples(mean, drawn, weight, static_cast<double>(context.runs.samples()));
       for (std::size_t need = 0; need < context.needs.size(); ++need) {

@@ -73,7 +73,7 @@ class MeanGradient {
   double at(const Parameters& parameters, const Block& block) {
     for (const std::size_t weight : block.weights) std::ranges::fill(sums_.of(0, 0, weight), 0.0);
     sink_.want(block.moved);
-    context_.runs.run(parameters, block.moved, &sink_, targets_);
+    context_.runs.run(parameters, block.moved, sink_, targets_);
     gradient_.clear();
     const auto n = static_cast<double>(targets_.size());
     for (const std::size_t weight : block.weights)
@@ -125,7 +125,7 @@ void sweep_straight_path(const SweepContext& context) {
     sink.want(block.moved);
     for (int k = 0; k < steps; ++k) {
       scale(moved, context, block, (k + 0.5) / steps);
-      context.runs.run(moved, block.moved, &sink);
+      context.runs.run(moved, block.moved, sink);
     }
   }
 }

@@ -62,7 +62,7 @@ std::int64_t times_tensors(int points, const ProbeOptions& options, Weights weig
 template <Probe probe>
 void sweep_at_weights(const SweepContext& context) {
   FoldingSink sink(context.sums, context.needs, probe, context.weights, context.network.parameters, context.runs.group_bounds());
-  context.runs.run(context.network.parameters, TargetRuns::nothing, &sink);
+  context.runs.run(context.network.parameters, TargetRuns::nothing, sink);
 }
 
 template <Probe probe>

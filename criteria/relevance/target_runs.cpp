@@ -267,7 +267,7 @@ TargetRuns::Batch& TargetRuns::load(std::size_t b, bool at_own_weights) {
   return batch;
 }
 
-void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> given) {
+void TargetRuns::run(const Parameters& parameters, int moved, SampleSink& sink, std::span<float> given) {
   // To start in the middle pays where the first part is still there.
   const int from = moved >= 0 && keeps_all() ? program_->place[static_cast<std::size_t>(moved)] : -1;
   for (std::size_t b = 0; b + 1 < batches_.size(); ++b) {
@@ -282,11 +282,8 @@ void TargetRuns::run(const Parameters& parameters, int moved, SampleSink* sink, 
       const std::span<const float> own = batch.given();
       std::ranges::copy(own, given.begin() + static_cast<std::ptrdiff_t>(batches_[b] * std::ssize(own) / batch.size()));
     }
-    if (sink) {
-      sink->select({batches_[b], batches_[b + 1]});
-      batch.reverse(*sink,
-                    std::span(order_).subspan(static_cast<std::size_t>(batches_[b]), static_cast<std::size_t>(batch.size())));
-    }
+    sink.select({batches_[b], batches_[b + 1]});
+    batch.reverse(sink, std::span(order_).subspan(static_cast<std::size_t>(batches_[b]), static_cast<std::size_t>(batch.size())));
     report(batch.size());
   }
 }

@@ -49,9 +49,9 @@ class TargetRuns {
 
   /// What differs from the network's own weights: nothing, everything, or the one at this place in `weights`.
   static constexpr int nothing = -1, everything = -2;
-  /// Runs all samples at `parameters`. A sink is offered the weight gradients of the sum of targets, batch by batch, or else of
+  /// Runs all samples at `parameters`. The sink is offered the weight gradients of the sum of targets, batch by batch, or else of
   /// each sweep of outputs in turn. given: the target of each sample or its logits, or empty.
-  void run(const Parameters& parameters, int moved, SampleSink* sink, std::span<float> given = {});
+  void run(const Parameters& parameters, int moved, SampleSink& sink, std::span<float> given = {});
 
   /// For those who run samples on their own, in their order here: the inputs of some, [samples, sample...]; ...
   template <class T>
