@@ -209,6 +209,13 @@ TEST_CASE("testbed: other settings on the same file are refused with the differe
   CHECK(other.status == 1);
   CHECK(contains(other.log, "rank head is 0, not 1"));
   CHECK(contains(other.log, "seed is 0, not 4"));
+  CHECK_FALSE(contains(other.log, "SAFER_ISA"));
+
+  Database(file, Database::Access::write).execute("UPDATE setting SET value = 'another' WHERE name = 'kernels'");
+  const Outcome kernels = run_safer({"testbed", "score", file});
+  CHECK(kernels.status == 1);
+  CHECK(contains(kernels.log, "kernels is another, not "));
+  CHECK(contains(kernels.log, "SAFER_ISA=another"));
 }
 
 TEST_CASE("testbed: wrong usage and missing files") {

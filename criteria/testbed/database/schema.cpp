@@ -85,6 +85,12 @@ std::string value_of(const Settings& settings, const std::string& name) {
   return found == settings.end() ? "the default" : found->second;
 }
 
+/// How to give a setting that no option of the command does.
+std::string remedy(const std::string& setting, const std::string& value) {
+  if (setting == "kernels") return fmt::format(" (the environment variable SAFER_ISA={} chooses it)", value);
+  return setting == "format" ? " (another version of safer made it)" : "";
+}
+
 }  // namespace
 
 void create_tables(Database& database) {
@@ -124,7 +130,8 @@ void agree_on_settings(Database& database, const Settings& settings) {
   for (const auto& entry : all) {
     const std::string found = value_of(there, entry.first), wanted = value_of(settings, entry.first);
     if (found != wanted)
-      differences += fmt::format("{}{} is {}, not {}", differences.empty() ? "" : "; ", entry.first, found, wanted);
+      differences += fmt::format("{}{} is {}, not {}{}", differences.empty() ? "" : "; ", entry.first, found, wanted,
+                                 remedy(entry.first, found));
   }
   if (!differences.empty())
     throw Error("{}: made with other settings: {}. Give these, or another file", database.file(), differences);
