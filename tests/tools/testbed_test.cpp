@@ -216,6 +216,12 @@ TEST_CASE("testbed: other settings on the same file are refused with the differe
   CHECK(kernels.status == 1);
   CHECK(contains(kernels.log, "kernels is another, not "));
   CHECK(contains(kernels.log, "SAFER_ISA=another"));
+
+  Database(file, Database::Access::write).execute("UPDATE setting SET value = '0' WHERE name = 'format'");
+  const Outcome format = run_safer({"testbed", "score", file});
+  CHECK(format.status == 1);
+  CHECK(contains(format.log, "format is 0, not "));
+  CHECK(contains(format.log, "another version of safer"));
 }
 
 TEST_CASE("testbed: wrong usage and missing files") {

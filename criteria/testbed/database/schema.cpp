@@ -85,8 +85,8 @@ std::string value_of(const Settings& settings, const std::string& name) {
   return found == settings.end() ? "the default" : found->second;
 }
 
-/// How to give a setting that no option of the command does.
-std::string remedy(const std::string& setting, const std::string& value) {
+/// Where a setting comes from that no option of the command gives.
+std::string origin(const std::string& setting, const std::string& value) {
   if (setting == "kernels") return fmt::format(" (the environment variable SAFER_ISA={} chooses it)", value);
   return setting == "format" ? " (another version of safer made it)" : "";
 }
@@ -131,7 +131,7 @@ void agree_on_settings(Database& database, const Settings& settings) {
     const std::string found = value_of(there, entry.first), wanted = value_of(settings, entry.first);
     if (found != wanted)
       differences += fmt::format("{}{} is {}, not {}{}", differences.empty() ? "" : "; ", entry.first, found, wanted,
-                                 remedy(entry.first, found));
+                                 origin(entry.first, found));
   }
   if (!differences.empty())
     throw Error("{}: made with other settings: {}. Give these, or another file", database.file(), differences);
