@@ -17,7 +17,7 @@ constinit const Criterion ablation_criterion = {
     "ablation",
     {"A = (E_s (E |p(b W) - p(W)|)^(1/2))^2, P(b = 0) = s", "A = (E_s (E |p(b W) - p(W)|)^(1/2))^2, P(b = 0) = s"},
     "docs/default-criterion.md",
-    "8 F a layer, from there on",
+    "12 F a layer, from there on",
     needs,
     finish};
 

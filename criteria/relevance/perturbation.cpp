@@ -1,6 +1,7 @@
 #include "criteria/relevance/perturbation.h"
 
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 #include "criteria/relevance/ablation.h"
@@ -12,19 +13,22 @@ namespace {
 Needs needs(PresetId preset) { return ablation_criterion.needs(preset); }
 
 void finish(PresetId, std::span<double> phi, std::span<const double> sum, std::span<const float>, double samples) {
-  std::vector<double> noisy(phi.size());
+  std::vector<double> noisy(phi.size()), hit(phi.size());
   mean_distances(Change::drop, sum, samples, phi);
   mean_distances(Change::noise, sum, samples, noisy);
-  for (std::size_t i = 0; i < phi.size(); ++i) phi[i] = std::pow(phi[i], 4.0 / 7) * std::pow(noisy[i], 3.0 / 7);
+  mean_distances(Change::impulses, sum, samples, hit);
+  for (std::size_t i = 0; i < phi.size(); ++i) phi[i] = std::pow(phi[i], 0.6) * std::pow(noisy[i], 0.3) * std::pow(hit[i], 0.1);
 }
+
+constexpr std::string_view formula = "(A^6 G^3 I)^(1/10), G and I like A with W + s max|W| n and W + h (1 - b) for b W";
 
 }  // namespace
 
 constinit const Criterion perturbation_criterion = {
     "perturbation",
-    {"(A^4 G^3)^(1/7), G like A with W + s max|W| n for b W", "(A^4 G^3)^(1/7), G like A with W + s max|W| n for b W"},
+    {formula, formula},
     "docs/default-criterion.md",
-    "8 F a layer, from there on",
+    "12 F a layer, from there on",
     needs,
     finish};
 

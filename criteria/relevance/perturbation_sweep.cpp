@@ -1,6 +1,7 @@
 #include "criteria/relevance/perturbation_sweep.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -58,7 +59,8 @@ std::vector<Changed> changed_layers(const SweepContext& context) {
 }
 
 NoiseDraw draw_of(Change way, const Changed& layer, double strength, std::uint64_t key) {
-  return {.noise = way == Change::drop ? Noise::zero : Noise::gaussian, .level = strength, .unit = layer.largest, .key = key};
+  constexpr std::array<Noise, change_count> noises = {Noise::zero, Noise::gaussian, Noise::impulse};
+  return {.noise = noises[static_cast<std::size_t>(way)], .level = strength, .unit = layer.largest, .key = key};
 }
 
 }  // namespace

@@ -7,14 +7,15 @@
 namespace safer {
 
 /// So many samples see one draw of noise.
-constexpr std::int64_t perturbation_chunk = 8;
+constexpr std::int64_t perturbation_chunk = 4;
 
 /// The ways in which a layer with the weights W is changed, by a strength s in (0, 1).
 enum class Change {
-  drop,   // each weight is set to 0 with probability s
-  noise,  // normal, of deviation s max |W|
+  drop,      // each weight is set to 0 with probability s
+  noise,     // normal, of deviation s max |W|
+  impulses,  // of one height, uniform in (0, max |W|], added to each weight with probability s
 };
-constexpr int change_count = 2;
+constexpr int change_count = 3;
 
 /// Runs the network while one layer at a time is changed in each way, at s = the middles of equal steps from 0 to 1, with another
 /// draw of what is random for each chunk of samples. A weight tensor gets [change, step, layer of the tensor]: the distance (L2) of
