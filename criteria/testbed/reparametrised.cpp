@@ -75,6 +75,7 @@ class Motion {
   /// there is no damage.
   double move(double p, double largest, std::uint64_t key, std::span<float> z) {
     constexpr double rare = 0.1;
+    if (noise_ == Noise::rounding) return add_rounding(p, largest, z), 1;
     if (noise_ == Noise::gaussian) return add_normal(p * largest, key, z), 1;
     draw_heights(largest, key);
     if (p < rare) return add_few_hits(p, key, z);
@@ -138,6 +139,18 @@ class Motion {
     }
   }
 
+  void add_rounding(double p, double largest, std::span<float> z) {
+    std::vector<float> error(weight_.begin(), weight_.end());
+    perturb(error, site_.view, {.noise = Noise::rounding, .level = p, .unit = largest});
+    for (std::size_t i = 0; i < error.size(); ++i) error[i] -= weight_[i];
+    for (std::size_t neuron = 0; neuron < neurons(); ++neuron)
+      for (std::size_t s = 0; s < samples_; ++s)
+        for (std::size_t place = 0; place < site_.places; ++place) {
+          float& moved = z[given(s, place, neuron)];
+          for (std::size_t i = 0; i < in_; ++i) moved += error[index(neuron, i)] * read(s, place)[i];
+        }
+  }
+
   std::size_t neurons() const { return static_cast<std::size_t>(site_.view.range.size()); }
   /// What one place reads: [inputs].
   std::span<const float> read(std::size_t sample, std::size_t place) const {
@@ -147,9 +160,9 @@ class Motion {
     return (sample * site_.places + place) * static_cast<std::size_t>(site_.view.neurons) + row(neuron);
   }
   std::size_t row(std::size_t neuron) const { return static_cast<std::size_t>(site_.view.range.begin) + neuron; }
-  float weight(std::size_t neuron, std::size_t input) const {
-    return weight_[site_.view.outer == 1 ? row(neuron) * in_ + input
-                                         : input * static_cast<std::size_t>(site_.view.neurons) + row(neuron)];
+  float weight(std::size_t neuron, std::size_t input) const { return weight_[index(neuron, input)]; }
+  std::size_t index(std::size_t neuron, std::size_t input) const {
+    return site_.view.outer == 1 ? row(neuron) * in_ + input : input * static_cast<std::size_t>(site_.view.neurons) + row(neuron);
   }
 
   Site site_;
@@ -228,7 +241,7 @@ std::vector<Damages> reparametrised_damage(const Network& network, std::span<con
                                            std::span<const double> levels, int draws, std::uint64_t seed) {
   check_inputs(network, inputs, "reparametrised damage");
   if (inputs.shape()[0] == 0) throw Error("reparametrised damage: no samples");
-  if (noise == Noise::rounding) throw Error("reparametrised damage: rounding is not random; choose one of zero, gaussian, impulse");
+  if (noise == Noise::rounding) draws = 1;
   NoisyLayer noisy(network, layers, inputs, noise);
   std::vector<Damages> all(layers.size());
   const double share = 1 / static_cast<double>(levels.size() * static_cast<std::size_t>(draws));

@@ -84,12 +84,11 @@ std::vector<Predicted> reparametrise(const Network& network, const Dataset& cali
 }
 
 bool on_weights(const Condition& condition) { return condition.place == Place::weights; }
-bool random_on_weights(const Condition& condition) { return on_weights(condition) && condition.noise != Noise::rounding; }
 
 constexpr NoiseAware noise_aware[] = {
     {monte_carlo, [](const Condition&) { return true; }, replay},
     {linear_formula, on_weights, linearise},
-    {reparametrised, random_on_weights, reparametrise},
+    {reparametrised, on_weights, reparametrise},
 };
 
 /// A noise-aware ranker under some conditions.

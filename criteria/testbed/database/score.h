@@ -24,7 +24,7 @@ struct ScoreResult {
 /// damage.
 ///   monte-carlo   replays: the damage measured by 8 draws of every layer and level on the 256 calibration samples, unlabelled
 ///   linear        the formulas of linearised.h on the same samples: noise on weights, logits and probabilities
-///   reparametrised  those of reparametrised.h, 4 replays a level: random noise on weights
+///   reparametrised  those of reparametrised.h, 4 replays a level: noise on weights
 constexpr std::string_view monte_carlo = "monte-carlo", linear_formula = "linear", reparametrised = "reparametrised";
 /// A transformer's many layers are replayed a quarter as often.
 constexpr int monte_carlo_draws = 8, reparametrised_draws = 4;
