@@ -25,11 +25,6 @@ constexpr std::string_view formula = "(A^6 G^3 I)^(1/10), G and I like A with W 
 }  // namespace
 
 constinit const Criterion perturbation_criterion = {
-    "perturbation",
-    {formula, formula},
-    "docs/default-criterion.md",
-    "12 F a layer, from there on",
-    needs,
-    finish};
+    "perturbation", {formula, formula}, "docs/default-criterion.md", "12 F a layer, from there on", needs, finish};
 
 }  // namespace safer

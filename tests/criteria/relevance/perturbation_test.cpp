@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "criteria/layer_scores.h"
+#include "criteria/relevance/ablation.h"
+#include "criteria/relevance/perturbation.h"
 #include "models/evaluation.h"
 #include "tests/criteria/relevance/relevance_of.h"
 #include "tests/criteria/small_networks.h"
@@ -106,7 +108,17 @@ TEST_CASE("ablation: the parts of a weight are lost one at a time") {
           doctest::Approx(mean_under_noise(network, layers[layer], Noise::zero, some)).epsilon(of_draws));
 }
 
-TEST_CASE("perturbation: the geometric mean of ablation and of the distances under normal noise and impulses, 6 to 3 to 1") {
+TEST_CASE("perturbation: six parts of what losing weights does, three of normal noise, one of impulses") {
+  // Two strengths, sums over 10 samples: distances 1 and 4 (by their roots, 2.25 in the mean), 9 and 25 (16), 0.04 and 0.16 (0.09).
+  const std::vector<double> sums = {10, 40, 90, 250, 0.4, 1.6};
+  std::vector<double> lost(1), all(1);
+  ablation_criterion.finish(PresetId::recommended, lost, sums, {}, 10);
+  perturbation_criterion.finish(PresetId::recommended, all, sums, {}, 10);
+  CHECK(lost[0] == doctest::Approx(2.25));
+  CHECK(std::pow(all[0], 10) == doctest::Approx(std::pow(2.25, 6) * std::pow(16, 3) * 0.09));
+}
+
+TEST_CASE("perturbation: the geometric mean of ablation and of the distances under normal noise and impulses") {
   const Network network = mlp({3, 9, 6, 4}, true, 3);
   const Tensor inputs = random_tensor({1024, 3}, 4), some = random_tensor({40, 3}, 7);
   const auto both = test::relevance_of(network, inputs, {.criteria = {"perturbation"}}),
