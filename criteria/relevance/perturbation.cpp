@@ -17,10 +17,10 @@ void finish(PresetId, std::span<double> phi, std::span<const double> sum, std::s
   mean_distances(Change::drop, sum, samples, phi);
   mean_distances(Change::noise, sum, samples, noisy);
   mean_distances(Change::impulses, sum, samples, hit);
-  for (std::size_t i = 0; i < phi.size(); ++i) phi[i] = std::pow(phi[i], 0.6) * std::pow(noisy[i], 0.3) * std::pow(hit[i], 0.1);
+  for (std::size_t i = 0; i < phi.size(); ++i) phi[i] = std::pow(phi[i], 0.6) * std::pow(noisy[i], 0.35) * std::pow(hit[i], 0.05);
 }
 
-constexpr std::string_view formula = "(A^6 G^3 I)^(1/10), G and I like A with W + s max|W| n and W + h (1 - b) for b W";
+constexpr std::string_view formula = "(A^12 G^7 I)^(1/20), G and I like A with W + s max|W| n and W + h (1 - b) for b W";
 
 }  // namespace
 

@@ -108,14 +108,14 @@ TEST_CASE("ablation: the parts of a weight are lost one at a time") {
           doctest::Approx(mean_under_noise(network, layers[layer], Noise::zero, some)).epsilon(of_draws));
 }
 
-TEST_CASE("perturbation: six parts of what losing weights does, three of normal noise, one of impulses") {
+TEST_CASE("perturbation: 12 parts of what losing weights does, seven of normal noise, one of impulses") {
   // Two strengths, sums over 10 samples: distances 1 and 4 (by their roots, 2.25 in the mean), 9 and 25 (16), 0.04 and 0.16 (0.09).
   const std::vector<double> sums = {10, 40, 90, 250, 0.4, 1.6};
   std::vector<double> lost(1), all(1);
   ablation_criterion.finish(PresetId::recommended, lost, sums, {}, 10);
   perturbation_criterion.finish(PresetId::recommended, all, sums, {}, 10);
   CHECK(lost[0] == doctest::Approx(2.25));
-  CHECK(std::pow(all[0], 10) == doctest::Approx(std::pow(2.25, 6) * std::pow(16, 3) * 0.09));
+  CHECK(std::pow(all[0], 20) == doctest::Approx(std::pow(2.25, 12) * std::pow(16, 7) * 0.09));
 }
 
 TEST_CASE("perturbation: the geometric mean of ablation and of the distances under normal noise and impulses") {
@@ -125,10 +125,10 @@ TEST_CASE("perturbation: the geometric mean of ablation and of the distances und
              lost = test::relevance_of(network, inputs, {.criteria = {"ablation"}});
   const std::vector<Layer> layers = network.tape.layers();
   for (std::size_t layer = 0; layer < both.size(); ++layer) {
-    const double added = std::pow(both[layer][0], 10) / std::pow(lost[layer][0], 6);
+    const double added = std::pow(both[layer][0], 20) / std::pow(lost[layer][0], 12);
     const double noisy = mean_under_noise(network, layers[layer], Noise::gaussian, some),
                  hit = mean_under_noise(network, layers[layer], Noise::impulse, some);
-    CHECK(std::pow(added, 1.0 / 4) == doctest::Approx(std::pow(noisy * noisy * noisy * hit, 1.0 / 4)).epsilon(of_draws));
+    CHECK(std::pow(added, 1.0 / 8) == doctest::Approx(std::pow(std::pow(noisy, 7) * hit, 1.0 / 8)).epsilon(of_draws));
   }
 }
 
