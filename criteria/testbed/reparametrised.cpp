@@ -49,20 +49,37 @@ void factorise(std::span<double> c, std::size_t n) {
   }
 }
 
+bool hits(Noise noise) { return noise == Noise::zero || noise == Noise::impulse; }
+
 /// What a layer reads, and how noise on its weights moves what it gives.
 class Motion {
  public:
-  Motion(const Site& site, std::span<const float> weight, std::span<const float> h, std::size_t samples, Noise noise)
-      : site_(site),
-        weight_(weight),
-        noise_(noise),
-        samples_(samples),
-        in_(h.size() / (samples * site.places)),
-        h_(h.begin(), h.end()) {
-    if (noise != Noise::gaussian) return;
-    const std::size_t places = site.places;
-    factors_.resize(samples * places * places);
-    for (std::size_t s = 0; s < samples; ++s) {
+  /// `noises`: those that will be asked for.
+  Motion(const Site& site, std::span<const float> weight, std::span<const float> h, std::size_t samples,
+         std::span<const Noise> noises)
+      : site_(site), weight_(weight), samples_(samples), in_(h.size() / (samples * site.places)), h_(h.begin(), h.end()) {
+    for (const Noise noise : noises) {
+      if (noise == Noise::gaussian) factorise_inputs();
+      if (hits(noise)) hits_.push_back({noise, {}, {}});
+    }
+  }
+
+  /// Moves what the layer gives, z, by a draw of noise for each sample. Returns how likely it is that any is hit: where it is not
+  /// there is no damage. Zeros and impulses with one key hit the same weights.
+  double move(Noise noise, double p, double largest, std::uint64_t key, std::span<float> z) {
+    constexpr double rare = 0.1;
+    if (noise == Noise::rounding) return add_rounding(p, largest, z), 1;
+    if (noise == Noise::gaussian) return add_normal(p * largest, key, z), 1;
+    draw_heights(noise, largest, key);
+    if (p < rare) return add_few_hits(noise, p, key, z);
+    return add_many_hits(noise, p, key, z), 1;
+  }
+
+ private:
+  void factorise_inputs() {
+    const std::size_t places = site_.places;
+    factors_.assign(samples_ * places * places, 0);
+    for (std::size_t s = 0; s < samples_; ++s) {
       const std::span<double> factor = std::span(factors_).subspan(s * places * places, places * places);
       for (std::size_t a = 0; a < places; ++a)
         for (std::size_t b = 0; b <= a; ++b)
@@ -71,58 +88,65 @@ class Motion {
     }
   }
 
-  /// Moves what the layer gives, z, by a draw of noise for each sample. Returns how likely it is that any is hit: where it is not
-  /// there is no damage.
-  double move(double p, double largest, std::uint64_t key, std::span<float> z) {
-    constexpr double rare = 0.1;
-    if (noise_ == Noise::rounding) return add_rounding(p, largest, z), 1;
-    if (noise_ == Noise::gaussian) return add_normal(p * largest, key, z), 1;
-    draw_heights(largest, key);
-    if (p < rare) return add_few_hits(p, key, z);
-    return add_many_hits(p, key, z), 1;
-  }
-
- private:
-  double add_few_hits(double p, std::uint64_t key, std::span<float> z) const {
+  double add_few_hits(Noise noise, double p, std::uint64_t key, std::span<float> z) const {
     const HitDraw draw(neurons() * in_, p);
     for (std::size_t s = 0; s < samples_; ++s) {
       draw(mix(key, s), [&](std::size_t hit) {
         const std::size_t neuron = hit / in_, input = hit % in_;
-        const float added = heights_[s] * added_to(neuron, input);
+        const float added = heights_[s] * added_to(noise, neuron, input);
         for (std::size_t place = 0; place < site_.places; ++place) z[given(s, place, neuron)] += added * read(s, place)[input];
       });
     }
     return draw.some_hit();
   }
 
-  void add_many_hits(double p, std::uint64_t key, std::span<float> z) {
+  void add_many_hits(Noise noise, double p, std::uint64_t key, std::span<float> z) {
+    if (drawn_ != key) draw_many_hits(p, key);
+    drawn_ = key;
+    const float* moved = std::ranges::find(hits_, noise, &Hits::noise)->moved.data();
+    for (std::size_t s = 0; s < samples_; ++s)
+      for (std::size_t place = 0; place < site_.places; ++place)
+        for (std::size_t neuron = 0; neuron < neurons(); ++neuron) z[given(s, place, neuron)] += heights_[s] * *moved++;
+  }
+
+  /// For all noises that hit weights: to draw which ones takes longer than to move by them.
+  void draw_many_hits(double p, std::uint64_t key) {
     const RandomField field(mix(key, hash("hits")));
     const auto& dot = *kernels::table<float>().dot;
-    rows_.resize(neurons_of_a_draw * in_), hit_.resize(in_), uniform_.resize(in_);
+    const std::vector<float> ones(in_, 1);
+    std::vector<float> uniform(in_), hit(in_), added(in_);
+    for (Hits& hits : hits_) hits.rows.resize(neurons_of_a_draw * in_), hits.moved.resize(samples_ * site_.places * neurons());
     for (std::size_t first = 0; first < neurons(); first += neurons_of_a_draw) {
       const std::size_t count = std::min(neurons_of_a_draw, neurons() - first);
-      for (std::size_t k = 0; k < count; ++k)
-        for (std::size_t i = 0; i < in_; ++i) rows_[k * in_ + i] = added_to(first + k, i);
+      for (Hits& hits : hits_)
+        for (std::size_t k = 0; k < count; ++k)
+          for (std::size_t i = 0; i < in_; ++i) hits.rows[k * in_ + i] = added_to(hits.noise, first + k, i);
       for (std::size_t s = 0; s < samples_; ++s) {
-        field.uniform(s, first * in_, uniform_);
+        field.uniform(s, first * in_, uniform);
         for (std::size_t k = 0; k < count; ++k) {
-          choose(uniform_, static_cast<float>(p), std::span<const float>(rows_).subspan(k * in_, in_), hit_);
-          for (std::size_t place = 0; place < site_.places; ++place)
-            z[given(s, place, first + k)] += heights_[s] * dot(hit_.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
+          choose(uniform, static_cast<float>(p), ones, hit);
+          for (Hits& hits : hits_) {
+            for (std::size_t i = 0; i < in_; ++i) added[i] = hit[i] * hits.rows[k * in_ + i];
+            for (std::size_t place = 0; place < site_.places; ++place)
+              hits.moved[(s * site_.places + place) * neurons() + first + k] =
+                  dot(added.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
+          }
         }
       }
     }
   }
 
   /// Of the samples' impulses, in (0, M]; 1 for zeros.
-  void draw_heights(double largest, std::uint64_t key) {
+  void draw_heights(Noise noise, double largest, std::uint64_t key) {
     heights_.assign(samples_, 1);
-    if (noise_ != Noise::impulse) return;
+    if (noise != Noise::impulse) return;
     RandomField(key).uniform(0, 0, heights_);
     for (float& height : heights_) height = static_cast<float>(largest) * (1 - height);
   }
   /// What a hit of height 1 adds to a weight.
-  float added_to(std::size_t neuron, std::size_t input) const { return noise_ == Noise::impulse ? 1 : -weight(neuron, input); }
+  float added_to(Noise noise, std::size_t neuron, std::size_t input) const {
+    return noise == Noise::impulse ? 1 : -weight(neuron, input);
+  }
 
   void add_normal(double sigma, std::uint64_t key, std::span<float> z) {
     normal_.resize(z.size());
@@ -139,7 +163,7 @@ class Motion {
     }
   }
 
-  void add_rounding(double p, double largest, std::span<float> z) {
+  void add_rounding(double p, double largest, std::span<float> z) const {
     std::vector<float> error(weight_.begin(), weight_.end());
     perturb(error, site_.view, {.noise = Noise::rounding, .level = p, .unit = largest});
     for (std::size_t i = 0; i < error.size(); ++i) error[i] -= weight_[i];
@@ -165,22 +189,29 @@ class Motion {
     return site_.view.outer == 1 ? row(neuron) * in_ + input : input * static_cast<std::size_t>(site_.view.neurons) + row(neuron);
   }
 
+  /// A noise that hits weights.
+  struct Hits {
+    Noise noise;
+    std::vector<float> rows;   // what hits of height 1 add to weights: [neurons_of_a_draw, inputs]
+    std::vector<float> moved;  // by how much those of the last draw move what the layer gives: [samples, places, neurons]
+  };
+
   Site site_;
   std::span<const float> weight_;
-  Noise noise_;
   std::size_t samples_, in_;
-  std::vector<float> h_;                     // [samples, places, inputs]
-  std::vector<double> factors_;              // [samples, places, places], of which the lower triangle counts
-  std::vector<float> heights_;               // [samples]
-  std::vector<float> normal_;                // as what the layer gives
-  std::vector<float> rows_, hit_, uniform_;  // of neurons_of_a_draw neurons, [inputs], [inputs]
+  std::vector<float> h_;         // [samples, places, inputs]
+  std::vector<double> factors_;  // [samples, places, places], of which the lower triangle counts
+  std::vector<float> heights_;   // [samples]
+  std::vector<float> normal_;    // as what the layer gives
+  std::vector<Hits> hits_;
+  std::optional<std::uint64_t> drawn_;  // the key of their last draw
 };
 
 /// Runs the network with noise on what one layer gives.
 class NoisyLayer {
  public:
-  NoisyLayer(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise)
-      : samples_(static_cast<std::size_t>(inputs.shape()[0])), noise_(noise), meter_(inputs.shape()[0], network.classes()) {
+  NoisyLayer(const Network& network, std::span<const Layer> layers, const Tensor& inputs, std::span<const Noise> noises)
+      : samples_(static_cast<std::size_t>(inputs.shape()[0])), meter_(inputs.shape()[0], network.classes()) {
     PlanOptions options{.batch = inputs.shape()[0], .outputs = {network.logits}};
     for (const Layer& layer : layers) {
       sites_.push_back(site(network, layer));
@@ -191,17 +222,18 @@ class NoisyLayer {
     }
     workspace_.emplace(Plan(network.tape, options));
     workspace_->bind(network.input, inputs.values<float>());
-    listen(network, inputs);
+    listen(network, inputs, noises);
     workspace_->replay(network.parameters);
     meter_.set_clean(workspace_->value(network.logits), {});
     for (const ValueId tapped : workspace_->plan().options().taps) workspace_->tap(tapped, {});
     for (const Site& site : sites_) largest_.push_back(largest_weight(network.parameters, *site.layer));
   }
 
-  Damages run(const Network& network, std::size_t layer, double level, std::uint64_t key) {
+  Damages run(const Network& network, std::size_t layer, Noise noise, double level, std::uint64_t key) {
     const Site& site = sites_[layer];
     double some_hit = 1;
-    workspace_->tap(site.given, [&](std::span<float> z) { some_hit = motions_[layer]->move(level, largest_[layer], key, z); });
+    workspace_->tap(site.given,
+                    [&](std::span<float> z) { some_hit = motions_[layer]->move(noise, level, largest_[layer], key, z); });
     workspace_->resume(layer, network.parameters);
     workspace_->tap(site.given, {});
     Damages damages = meter_.compare(workspace_->value(network.logits));
@@ -211,13 +243,13 @@ class NoisyLayer {
 
  private:
   /// Makes the motions of all layers in the run that follows. Only there: later ones disturb what layers read.
-  void listen(const Network& network, const Tensor& inputs) {
+  void listen(const Network& network, const Tensor& inputs, std::span<const Noise> noises) {
     motions_.resize(sites_.size());
     for (const Site& site : sites_) {
-      const auto keep = [this, &network, value = site.read](std::span<const float> h) {
+      const auto keep = [this, &network, noises, value = site.read](std::span<const float> h) {
         for (std::size_t i = 0; i < sites_.size(); ++i)
           if (sites_[i].read == value)
-            motions_[i].emplace(sites_[i], network.parameters[sites_[i].layer->parameter].values<float>(), h, samples_, noise_);
+            motions_[i].emplace(sites_[i], network.parameters[sites_[i].layer->parameter].values<float>(), h, samples_, noises);
       };
       if (network.tape.node(site.read).kind == Node::Kind::op)
         workspace_->tap(site.read, [keep](std::span<float> h) { keep(h); });
@@ -227,7 +259,6 @@ class NoisyLayer {
   }
 
   std::size_t samples_;
-  Noise noise_;
   DamageMeter meter_;
   std::vector<Site> sites_;
   std::vector<double> largest_;
@@ -237,20 +268,24 @@ class NoisyLayer {
 
 }  // namespace
 
-std::vector<Damages> reparametrised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
-                                           std::span<const double> levels, int draws, std::uint64_t seed) {
+std::vector<std::vector<Damages>> reparametrised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs,
+                                                        std::span<const Noise> noises, std::span<const double> levels, int draws,
+                                                        std::uint64_t seed) {
   check_inputs(network, inputs, "reparametrised damage");
   if (inputs.shape()[0] == 0) throw Error("reparametrised damage: no samples");
-  if (noise == Noise::rounding) draws = 1;
-  NoisyLayer noisy(network, layers, inputs, noise);
-  std::vector<Damages> all(layers.size());
-  const double share = 1 / static_cast<double>(levels.size() * static_cast<std::size_t>(draws));
+  NoisyLayer noisy(network, layers, inputs, noises);
+  std::vector<std::vector<Damages>> all(noises.size(), std::vector<Damages>(layers.size()));
   for (std::size_t layer = 0; layer < layers.size(); ++layer)
     for (std::size_t level = 0; level < levels.size(); ++level)
       for (int draw = 0; draw < draws; ++draw) {
         const std::uint64_t key = mix(mix(mix(seed, layer), level), static_cast<std::uint64_t>(draw));
-        const Damages damages = noisy.run(network, layer, levels[level], key);
-        for (std::size_t kind = 0; kind < all[layer].size(); ++kind) all[layer][kind] += share * damages[kind];
+        for (std::size_t noise = 0; noise < noises.size(); ++noise) {
+          const bool random = noises[noise] != Noise::rounding;
+          if (draw > 0 && !random) continue;
+          const double share = 1 / static_cast<double>(levels.size() * static_cast<std::size_t>(random ? draws : 1));
+          const Damages damages = noisy.run(network, layer, noises[noise], levels[level], key);
+          for (std::size_t kind = 0; kind < damages.size(); ++kind) all[noise][layer][kind] += share * damages[kind];
+        }
       }
   return all;
 }

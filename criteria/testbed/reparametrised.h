@@ -19,11 +19,13 @@ namespace safer {
 ///     gaussian       normal numbers of z, with the covariance (p M)^2 h.g for the inputs h and g at two places of the sample (the
 ///                    local reparametrisation of Kingma, Salimans and Welling 2015)
 ///     rounding       (Q(W) - W) h with the rounded weights Q(W), which is the same for all samples
-/// at level p, M being the layer's largest |weight|. Exact up to the number of draws; rounding has none.
+/// at level p, M being the layer's largest |weight|. Exact up to the number of draws; rounding has none. Zeros and impulses hit the
+/// same weights.
 ///
-/// The result is the mean over samples, levels and `draws` replays of each, by layer. Throws Error when inputs do not fit, there
-/// are none, or a layer is not read by one linear op at up to 8 places of a sample.
-std::vector<Damages> reparametrised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs, Noise noise,
-                                           std::span<const double> levels, int draws, std::uint64_t seed);
+/// The result is the mean over samples, levels and `draws` replays of each, by noise and layer. Throws Error when inputs do not
+/// fit, there are none, or a layer is not read by one linear op at up to 8 places of a sample.
+std::vector<std::vector<Damages>> reparametrised_damage(const Network& network, std::span<const Layer> layers, const Tensor& inputs,
+                                                        std::span<const Noise> noises, std::span<const double> levels, int draws,
+                                                        std::uint64_t seed);
 
 }  // namespace safer

@@ -73,13 +73,15 @@ std::vector<Predicted> linearise(const Network& network, const Dataset& calibrat
 
 std::vector<Predicted> reparametrise(const Network& network, const Dataset& calibration, const Recipe& recipe,
                                      const Specimen& specimen, const Conditions& conditions) {
-  const int draws = draws_of(specimen, reparametrised_draws);
+  if (conditions.empty()) return {};
+  std::vector<Noise> noises;
+  for (const Condition& condition : conditions) noises.push_back(condition.noise);
+  const std::uint64_t seed = measure_options(recipe, specimen, conditions.front(), repetitions).seed;  // the same for all of them
   std::vector<Predicted> all;
-  for (const Condition& condition : conditions) {
-    const std::uint64_t seed = measure_options(recipe, specimen, condition, repetitions).seed;
-    all.push_back(by_kind(reparametrised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs,
-                                                condition.noise, recipe.levels, draws, seed)));
-  }
+  for (const std::vector<Damages>& layers :
+       reparametrised_damage(network, measured_layers(network, recipe.rank_head), calibration.inputs, noises, recipe.levels,
+                             draws_of(specimen, reparametrised_draws), seed))
+    all.push_back(by_kind(layers));
   return all;
 }
 

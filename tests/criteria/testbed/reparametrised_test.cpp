@@ -41,13 +41,18 @@ Estimate measured(const Network& network, const Layer& layer, const Tensor& inpu
   return estimate(means);
 }
 
+std::vector<Damages> predict_damage(const Network& network, const Tensor& inputs, Noise noise, std::span<const double> levels,
+                                    int draws) {
+  return reparametrised_damage(network, network.tape.layers(), inputs, std::vector<Noise>{noise}, levels, draws, 1).front();
+}
+
 /// Holds the prediction against real noise; `approximate`: what its own number of draws leaves open, relatively.
 void check(const Network& network, const Tensor& inputs, Noise noise, double approximate) {
   constexpr std::uint64_t draws = 400;
   const std::vector<Layer> layers = network.tape.layers();
   for (const double level : {0.02, 0.2, 0.7}) {
     const std::vector<double> levels = {level};
-    const std::vector<Damages> predicted = reparametrised_damage(network, layers, inputs, noise, levels, 20, 1);
+    const std::vector<Damages> predicted = predict_damage(network, inputs, noise, levels, 20);
     REQUIRE(predicted.size() == layers.size());
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       CAPTURE(layers[layer].name);
@@ -77,12 +82,22 @@ TEST_CASE("reparametrised: the places of a sample share the noise on a weight") 
   check(network, random_tensor({50, 2}, 4), Noise::impulse, 0.05);
 }
 
+TEST_CASE("reparametrised: several noises at once are what each is by itself") {
+  const Network network = mlp({12, 9, 4}, true, 3);
+  const Tensor inputs = random_tensor({20, 12}, 4);
+  const std::vector<double> levels = {0.02, 0.3, 0.8};
+  const std::vector<Noise> noises = {Noise::impulse, Noise::rounding, Noise::zero, Noise::gaussian};
+  const auto together = reparametrised_damage(network, network.tape.layers(), inputs, noises, levels, 3, 1);
+  REQUIRE(together.size() == noises.size());
+  for (std::size_t i = 0; i < noises.size(); ++i) CHECK(together[i] == predict_damage(network, inputs, noises[i], levels, 3));
+}
+
 TEST_CASE("reparametrised: rounded weights") {
   const auto same = [](const Network& network, const Tensor& inputs) {
     const std::vector<Layer> layers = network.tape.layers();
     for (const double level : {0.02, 0.2, 0.7}) {
       const std::vector<double> levels = {level};
-      const std::vector<Damages> predicted = reparametrised_damage(network, layers, inputs, Noise::rounding, levels, 20, 1);
+      const std::vector<Damages> predicted = predict_damage(network, inputs, Noise::rounding, levels, 20);
       for (std::size_t layer = 0; layer < layers.size(); ++layer) {
         const double real = measured(network, layers[layer], inputs, Noise::rounding, level, 2).mean;
         CHECK(of(predicted[layer], Damage::logits) == doctest::Approx(real).epsilon(1e-4));
@@ -107,8 +122,8 @@ TEST_CASE("reparametrised: weights stored as [in, out] are the same layer") {
   const Tensor inputs = random_tensor({20, 5}, 2);
   const std::vector<double> levels = {0.5};
   for (const Noise noise : {Noise::zero, Noise::gaussian, Noise::impulse, Noise::rounding}) {
-    const Damages a = reparametrised_damage(by_rows, by_rows.tape.layers(), inputs, noise, levels, 2, 1)[0];
-    const Damages b = reparametrised_damage(by_columns, by_columns.tape.layers(), inputs, noise, levels, 2, 1)[0];
+    const Damages a = predict_damage(by_rows, inputs, noise, levels, 2)[0];
+    const Damages b = predict_damage(by_columns, inputs, noise, levels, 2)[0];
     for (std::size_t kind = 0; kind < a.size(); ++kind) CHECK(a[kind] == doctest::Approx(b[kind]).epsilon(1e-5));
   }
 }
@@ -126,9 +141,7 @@ TEST_CASE("reparametrised: the parts of a weight are layers of their own") {
 TEST_CASE("reparametrised: errors") {
   const Network network = mlp({3, 4}, true, 1);
   const std::vector<double> levels = {0.5};
-  const auto of = [&](const Network& net, const Tensor& inputs) {
-    reparametrised_damage(net, net.tape.layers(), inputs, Noise::gaussian, levels, 1, 0);
-  };
+  const auto of = [&](const Network& net, const Tensor& inputs) { predict_damage(net, inputs, Noise::gaussian, levels, 1); };
   CHECK_THROWS_WITH_AS(of(network, Tensor(DType::f32, {0, 3})), "reparametrised damage: no samples", Error);
   CHECK_THROWS_AS(of(network, random_tensor({2, 4}, 1)), Error);
 
