@@ -40,8 +40,8 @@ int evaluate(std::span<const char* const> args, std::ostream& out, std::ostream&
                      {"cross_entropy", number(found.cross_entropy)}});
   } else if (common.format == Format::csv) {
     Table table({{"model"}, {"data"}, {"samples"}, {"correct"}, {"accuracy"}, {"cross_entropy"}});
-    table.add({network.name, data.name, std::to_string(found.samples), std::to_string(found.correct),
-               fmt::format("{}", found.accuracy), fmt::format("{}", found.cross_entropy)});
+    table.add({network.name, data.name, std::to_string(found.samples), std::to_string(found.correct), csv_number(found.accuracy),
+               csv_number(found.cross_entropy)});
     table.print_csv(out);
   } else {
     out << fmt::format("{} on {}: accuracy {:.2f} % ({} of {}), cross-entropy {:.4f} nats\n", network.name, data.name,

@@ -196,12 +196,12 @@ void print_measurement_csv(std::ostream& out, const MeasureReport& report) {
                                       layer.name,
                                       layer.op,
                                       layer.shape.str(),
-                                      fmt::format("{}", layer.unit),
+                                      csv_number(layer.unit),
                                       std::to_string(layer.draws),
                                       std::to_string(ranking.rank[i])};
     for (const Estimate& value : layer.mean) {
-      cells.push_back(fmt::format("{}", value.mean));
-      cells.push_back(fmt::format("{}", value.error));
+      cells.push_back(csv_number(value.mean));
+      cells.push_back(csv_number(value.error));
     }
     for (const Comparison& one : report.comparisons) cells.push_back(std::to_string(one.ranks.rank[i]));
     table.add(std::move(cells));

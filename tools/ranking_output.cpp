@@ -150,8 +150,8 @@ void print_rankings_csv(std::ostream& out, std::span<const RankReport> reports) 
     for (const RankedLayer& layer : report.layers)
       table.add({report.model, report.preset, report.criterion, report.reduction, report.target, std::to_string(report.samples),
                  std::to_string(report.seed), how, layer.name, layer.op, layer.shape.str(), std::to_string(layer.weights),
-                 fmt::format("{}", layer.score), std::to_string(layer.rank), fmt::format("{}", layer.score_low),
-                 fmt::format("{}", layer.score_high), std::to_string(layer.rank_low), std::to_string(layer.rank_high)});
+                 csv_number(layer.score), std::to_string(layer.rank), csv_number(layer.score_low), csv_number(layer.score_high),
+                 std::to_string(layer.rank_low), std::to_string(layer.rank_high)});
   }
   table.print_csv(out);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <cmath>
@@ -20,6 +21,9 @@ inline void print_json(std::ostream& out, const Json& document) {
 
 /// JSON has no NaN and no infinities: null stands for them.
 inline Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+/// A number in comma-separated values, with as many digits as it takes to read the same one. The sign of a NaN says nothing.
+inline std::string csv_number(double value) { return std::isnan(value) ? "nan" : fmt::format("{}", value); }
 
 inline Json sizes(const Shape& shape) { return std::vector<std::int64_t>(shape.begin(), shape.end()); }
 

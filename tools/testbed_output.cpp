@@ -69,8 +69,8 @@ Json heading_json(const TableReport& report) {
 std::vector<std::string> cell_texts(const Cell& cell) {
   std::vector<std::string> texts = {std::to_string(cell.networks), std::to_string(cell.settled_networks)};
   for (const Metric metric : metrics) {
-    texts.push_back(fmt::format("{}", of(cell, metric).mean));
-    texts.push_back(fmt::format("{}", of(cell, metric).error));
+    texts.push_back(csv_number(of(cell, metric).mean));
+    texts.push_back(csv_number(of(cell, metric).error));
   }
   return texts;
 }

@@ -53,8 +53,8 @@ void print(std::ostream& out, Format format, const Network& network, const Datas
                             {"weights", file}});
   Table table({{"epoch", right}, {"loss", right}});
   for (std::size_t epoch = 0; epoch < losses.size(); ++epoch)
-    table.add({std::to_string(epoch + 1),
-               format == Format::csv ? fmt::format("{}", losses[epoch]) : fmt::format("{:.4f}", losses[epoch])});
+    table.add(
+        {std::to_string(epoch + 1), format == Format::csv ? csv_number(losses[epoch]) : fmt::format("{:.4f}", losses[epoch])});
   if (format == Format::csv) return table.print_csv(out);
   out << fmt::format("{} on {}: {} samples in batches of {}, Adam, learning rate {}, seed {}\n\n", network.name, data.name,
                      data.size(), chosen.batch, chosen.learning_rate, chosen.seed);

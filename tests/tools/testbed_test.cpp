@@ -103,6 +103,8 @@ TEST_CASE("testbed: build, score and print some networks") {
   CHECK(run_json({"testbed", "table", file, "--table", "2", "--json"}).at("reductions").size() == 10);
   const Outcome csv = run_safer({"testbed", "table", file, "--csv"});
   CHECK(std::ranges::count(csv.out, '\n') == 1 + 6 * std::ssize(names));
+  CHECK(contains(csv.out, ",linear,,1,0,0,nan,nan,"));  // on activations there is no formula
+  CHECK_FALSE(contains(csv.out, "-nan"));
 }
 
 TEST_CASE("testbed: transformers by matrix and by block") {
