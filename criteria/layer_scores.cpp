@@ -60,7 +60,7 @@ Shape LayerScores::relevance_shape(std::size_t criterion, std::size_t weight) co
   const ParameterSpec& spec = parameters_.spec(weights_[weight]);
   switch (grain(criterion)) {
     case Grain::layer: return Shape{std::max<std::int64_t>(1, std::ssize(spec.parts))};
-    case Grain::neuron: return spec.shape.rank() > 0 ? Shape{spec.shape[spec.output_axis]} : spec.shape;
+    case Grain::neuron: return spec.shape.rank() > 0 ? Shape{spec.neurons()} : spec.shape;
     default: return spec.shape;
   }
 }

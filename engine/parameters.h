@@ -31,6 +31,9 @@ struct ParameterSpec {
   Role role = Role::weight;
   int output_axis = 0;  // the axis of output neurons: 0 for [out, in], 1 for ONNX MatMul's [in, out]
   std::vector<Part> parts = {};
+
+  /// Output neurons: 1 for a scalar.
+  std::int64_t neurons() const { return shape.rank() == 0 ? 1 : shape[output_axis]; }
 };
 
 /// The parameters that a tape declares, in order of declaration. Shared between the tape and all sets of values for it.

@@ -22,7 +22,7 @@ bool starts_at_one(const ParameterSpec& spec) {
 }
 
 void draw_weight(std::span<float> values, const ParameterSpec& spec, Initialization distribution, Random random) {
-  const double outputs = static_cast<double>(spec.shape[spec.output_axis]);
+  const double outputs = static_cast<double>(spec.neurons());
   const double inputs = static_cast<double>(spec.shape.size()) / outputs;
   if (distribution == Initialization::he_normal)
     return fill(values, [&, deviation = std::sqrt(2 / inputs)] { return deviation * random.normal(); });

@@ -68,7 +68,7 @@ std::vector<Design> designs(const SweepContext& context) {
     Design& design = all[context.options.joint ? 0 : weight];
     const int id = context.weights[weight];
     const ParameterSpec& spec = context.network.parameters.spec(id);
-    const std::int64_t neurons = spec.shape.rank() == 0 ? 1 : spec.shape[spec.output_axis];
+    const std::int64_t neurons = spec.neurons();
     const std::size_t first = design.weights.empty() ? 0 : design.weights.back().first + design.weights.back().neurons;
     design.weights.push_back({weight, bias_of(context.network.tape, id, neurons), first, static_cast<std::size_t>(neurons)});
   }

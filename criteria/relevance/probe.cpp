@@ -25,7 +25,7 @@ std::vector<std::int64_t> sizes(Weights weights) {
 
 std::vector<std::int64_t> neurons(Weights weights) {
   std::vector<std::int64_t> all;
-  for (const ParameterSpec* weight : weights) all.push_back(weight->shape.rank() == 0 ? 1 : weight->shape[weight->output_axis]);
+  for (const ParameterSpec* weight : weights) all.push_back(weight->neurons());
   return all;
 }
 

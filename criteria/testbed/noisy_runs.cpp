@@ -17,7 +17,7 @@ NoisyPlan::Activation activation(const Network& network, const Layer& layer, Val
   const ParameterSpec& spec = network.parameters.spec(layer.parameter);
   const Shape shape = type.batched() ? type.at(points) : Shape{};
   const int axis = tape.node(use).op->name() == "conv2d" ? 1 : shape.rank() - 1;
-  if (!type.batched() || axis <= 0 || shape[axis] != spec.shape[spec.output_axis])
+  if (!type.batched() || axis <= 0 || shape[axis] != spec.neurons())
     throw Error(
         "{}: layer '{}' has no activations: its weight is read by '{}', which gives no output neuron a value; put the noise "
         "on weights",

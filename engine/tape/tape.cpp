@@ -32,9 +32,9 @@ Var Tape::parameter(ParameterSpec spec) {
   if (spec.shape.rank() > 0 && (spec.output_axis < 0 || spec.output_axis >= spec.shape.rank()))
     throw Error("parameter '{}': output axis {} for shape {}", spec.name, spec.output_axis, spec.shape);
   for (const Part& part : spec.parts)
-    if (part.outputs.begin < 0 || part.outputs.size() <= 0 || part.outputs.end > spec.shape[spec.output_axis])
+    if (part.outputs.begin < 0 || part.outputs.size() <= 0 || part.outputs.end > spec.neurons())
       throw Error("parameter '{}': part '{}' covers {} to {}, but axis {} of {} has {}", spec.name, part.name, part.outputs.begin,
-                  part.outputs.end, spec.output_axis, spec.shape, spec.shape[spec.output_axis]);
+                  part.outputs.end, spec.output_axis, spec.shape, spec.neurons());
   if (parameters_.use_count() > 1) parameters_ = std::make_shared<ParameterTable>(*parameters_);
   Node node{.kind = Node::Kind::parameter, .type = {spec.shape, -1, DType::f32}, .name = spec.name};
   if (std::ranges::any_of(nodes_, [&](const Node& other) { return other.name == spec.name; }))
@@ -107,7 +107,7 @@ std::vector<Layer> Tape::layers() const {
       const ParameterSpec& spec = (*parameters_)[parameter];
       std::vector<std::size_t>& own = of_parameter[static_cast<std::size_t>(parameter)];
       if (own.empty()) {
-        const Range all{0, spec.shape.rank() == 0 ? 1 : spec.shape[spec.output_axis]};
+        const Range all{0, spec.neurons()};
         std::vector<Part> parts = spec.parts;
         if (parts.empty()) parts.push_back({spec.name, all});
         for (const Part& part : parts) {
