@@ -63,16 +63,18 @@ const RandomFill& active_fill() {
   return best;
 }
 
-/// out[i] = element first + i. What the ends need of a whole fill is copied from one.
+/// out[i] = element first + i. What the ends need of numbers that are made together is copied from them.
 void fill(FillKernel* kernel, std::uint64_t key, std::uint64_t sample, std::uint64_t first, std::span<float> out) {
   while (!out.empty()) {
-    const std::size_t skipped = first % 4, count = std::min(fill_size - skipped, out.size());
-    if (count == fill_size) {
-      kernel(out.data(), key, sample, first / 4);
+    const std::size_t skipped = first % 4;
+    std::size_t count = skipped == 0 ? out.size() / fill_size * fill_size : 0;
+    if (count > 0) {
+      kernel(out.data(), key, sample, first / 4, count);
     } else {
-      std::array<float, fill_size> whole;
-      kernel(whole.data(), key, sample, first / 4);
-      std::copy_n(whole.data() + skipped, count, out.data());
+      std::array<float, fill_size> together;
+      kernel(together.data(), key, sample, first / 4, fill_size);
+      count = std::min(fill_size - skipped, out.size());
+      std::copy_n(together.data() + skipped, count, out.data());
     }
     first += count;
     out = out.subspan(count);

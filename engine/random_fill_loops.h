@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <numbers>
 
 #if defined(__SSE2__)
@@ -33,26 +34,29 @@ struct Blocks {
   Words w0, w1, w2, w3;
 };
 
-/// Counters behind the first one's, in the order in which `store` wants them.
+/// Counters behind the first one's, in the order in which `store` and `zip` want them.
 #if defined(__AVX2__)
 constexpr Words steps = {0, 2, 1, 3};
 #else
 constexpr Words steps = {0, 1};
 #endif
 
-inline Words product(Words a, std::uint32_t b) {
+inline Words product(Words a, Words b) {
 #if defined(__AVX2__)
-  return reinterpret_cast<Words>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), _mm256_set1_epi64x(b)));
+  return reinterpret_cast<Words>(_mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 #elif defined(__SSE2__)
-  return reinterpret_cast<Words>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), _mm_set1_epi64x(b)));
+  return reinterpret_cast<Words>(_mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
 #else
-  return (a & 0xFFFFFFFF) * b;
+  return (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF);
 #endif
 }
 
+/// 64 bits a lane, whose low and high halves are words.
+inline Words join(Words low, Words high) { return (low & 0xFFFFFFFF) | high << 32; }
+
 /// The words of the blocks, one block after the other.
 inline void store(std::uint32_t* to, const Blocks& c) {
-  const Words front = (c.w0 & 0xFFFFFFFF) | c.w1 << 32, back = (c.w2 & 0xFFFFFFFF) | c.w3 << 32;
+  const Words front = join(c.w0, c.w1), back = join(c.w2, c.w3);
 #if defined(__AVX2__)
   const auto a = reinterpret_cast<__m256i>(front), b = reinterpret_cast<__m256i>(back);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_unpacklo_epi64(a, b));
@@ -68,24 +72,72 @@ inline void store(std::uint32_t* to, const Blocks& c) {
 #endif
 }
 
-/// Philox's ten rounds for `lanes * groups` consecutive blocks: several groups, since each waits for its products.
-inline void make_words(std::uint32_t* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block) {
-  constexpr std::size_t groups = 2;
-  static_assert(fill_size % (4 * lanes * groups) == 0);
-  for (std::size_t done = 0; done < fill_size; done += 4 * lanes * groups) {
-    Blocks c[groups];
-    for (std::size_t g = 0; g < groups; ++g) {
-      const Words counter = block + (done / 4 + g * lanes) + steps;
-      c[g] = {counter, counter >> 32, Words{} + sample, Words{} + (sample >> 32)};
-    }
+/// The first words of their pairs and the second ones, in the order in which `zip` wants what is made of them.
+inline void store_apart(std::uint32_t* first, std::uint32_t* second, const Blocks& c) {
+  const Words a = join(c.w0, c.w2), b = join(c.w1, c.w3);
+  std::memcpy(first, &a, sizeof a);
+  std::memcpy(second, &b, sizeof b);
+}
+
+/// A pair of numbers from each pair of words of some blocks, one block after the other.
+inline void zip(float* to, const float* x, const float* y) {
+#if defined(__AVX2__)
+  const __m256 a = _mm256_loadu_ps(x), b = _mm256_loadu_ps(y);
+  _mm256_storeu_ps(to, _mm256_unpacklo_ps(a, b));
+  _mm256_storeu_ps(to + 8, _mm256_unpackhi_ps(a, b));
+#elif defined(__SSE2__)
+  const __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(y);
+  _mm_storeu_ps(to, _mm_unpacklo_ps(a, b));
+  _mm_storeu_ps(to + 4, _mm_unpackhi_ps(a, b));
+#else
+  for (std::size_t i = 0; i < 2 * lanes; ++i) to[2 * i] = x[i], to[2 * i + 1] = y[i];
+#endif
+}
+
+constexpr int rounds = 10;
+
+/// What Philox adds to the words in each of its rounds.
+struct RoundKeys {
+  explicit RoundKeys(std::uint64_t key) {
     std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
-    for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9, k1 += 0xBB67AE85)
-      for (Blocks& b : c) {
-        const Words p0 = product(b.w0, 0xD2511F53), p1 = product(b.w2, 0xCD9E8D57);
-        b = {p1 >> 32 ^ b.w1 ^ std::uint64_t{k0}, p1, p0 >> 32 ^ b.w3 ^ std::uint64_t{k1}, p0};
-      }
-    for (std::size_t g = 0; g < groups; ++g) store(to + done + 4 * lanes * g, c[g]);
+    for (int round = 0; round < rounds; ++round, k0 += 0x9E3779B9, k1 += 0xBB67AE85)
+      of[round][0] = Words{} + k0, of[round][1] = Words{} + k1;
   }
+  Words of[rounds][2];
+};
+
+/// keep(i, blocks) for `lanes * groups` consecutive blocks, whose words come after i others: several groups, since each waits for
+/// its products.
+template <std::size_t groups, class Keep>
+[[gnu::always_inline]] inline void make_groups(const RoundKeys& keys, std::uint64_t sample, std::uint64_t block, std::size_t i,
+                                               const Keep& keep) {
+  const Words m0 = Words{} + 0xD2511F53, m1 = Words{} + 0xCD9E8D57;
+  Blocks c[groups];
+#pragma GCC unroll 8
+  for (std::size_t g = 0; g < groups; ++g) {
+    const Words counter = block + i / 4 + g * lanes + steps;
+    c[g] = {counter, counter >> 32, Words{} + sample, Words{} + (sample >> 32)};
+  }
+#pragma GCC unroll 10
+  for (const Words(&key)[2] : keys.of)
+#pragma GCC unroll 8
+    for (Blocks& b : c) {
+      const Words p0 = product(b.w0, m0), p1 = product(b.w2, m1);
+      b = {p1 >> 32 ^ (b.w1 ^ key[0]), p1, p0 >> 32 ^ (b.w3 ^ key[1]), p0};  // the products are what is waited for
+    }
+#pragma GCC unroll 8
+  for (std::size_t g = 0; g < groups; ++g) keep(i + 4 * lanes * g, c[g]);
+}
+
+/// The same for count / 4 blocks.
+template <class Keep>
+[[gnu::always_inline]] inline void make_blocks(const RoundKeys& keys, std::uint64_t sample, std::uint64_t block, std::size_t count,
+                                               const Keep& keep) {
+  constexpr std::size_t few = fill_size / (4 * lanes), many = 4, at_once = 4 * lanes * many;
+  static_assert(fill_size % (4 * lanes) == 0);
+  std::size_t done = 0;
+  for (; done + at_once <= count; done += at_once) make_groups<many>(keys, sample, block, done, keep);
+  for (; done < count; done += fill_size) make_groups<few>(keys, sample, block, done, keep);
 }
 
 inline float to_unit(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
@@ -119,16 +171,29 @@ inline void to_normal(std::uint32_t a, std::uint32_t b, float& x, float& y) {
   y = radius * std::bit_cast<float>(std::bit_cast<std::uint32_t>(sine) ^ other ^ sine_sign);
 }
 
-inline void fill_uniform(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block) {
-  std::uint32_t words[fill_size];
-  make_words(words, key, sample, block);
-  for (std::size_t i = 0; i < fill_size; ++i) to[i] = to_unit(words[i]);
+constexpr std::size_t most_at_once = 512;  // what is made of them in between stays in the first-level cache
+
+inline void fill_uniform(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block, std::size_t count) {
+  const RoundKeys keys(key);
+  std::uint32_t words[most_at_once];
+  for (std::size_t done = 0; done < count; done += most_at_once) {
+    const std::size_t some = std::min(most_at_once, count - done);
+    make_blocks(keys, sample, block + done / 4, some, [&](std::size_t i, const Blocks& c) { store(words + i, c); });
+    for (std::size_t i = 0; i < some; ++i) to[done + i] = to_unit(words[i]);
+  }
 }
 
-inline void fill_normal(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block) {
-  std::uint32_t words[fill_size];
-  make_words(words, key, sample, block);
-  for (std::size_t i = 0; i < fill_size; i += 2) to_normal(words[i], words[i + 1], to[i], to[i + 1]);
+inline void fill_normal(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block, std::size_t count) {
+  const RoundKeys keys(key);
+  std::uint32_t a[most_at_once / 2], b[most_at_once / 2];
+  float x[most_at_once / 2], y[most_at_once / 2];
+  for (std::size_t done = 0; done < count; done += most_at_once) {
+    const std::size_t pairs = std::min(most_at_once, count - done) / 2;
+    make_blocks(keys, sample, block + done / 4, 2 * pairs,
+                [&](std::size_t i, const Blocks& c) { store_apart(a + i / 2, b + i / 2, c); });
+    for (std::size_t i = 0; i < pairs; ++i) to_normal(a[i], b[i], x[i], y[i]);
+    for (std::size_t i = 0; i < pairs; i += 2 * lanes) zip(to + done + 2 * i, x + i, y + i);
+  }
 }
 
 inline float chosen(std::int32_t mask, float a, float b) {

@@ -52,26 +52,28 @@ TEST_CASE("random: every instruction set makes the same bits, those of the plain
   REQUIRE(!random_fills().empty());
   MESSAGE(random_fills().size(), " of them run here, the best: ", random_fills().front()->name);
   const RandomFill& plain = *random_fills().back();
-  const auto bits = [](FillKernel* kernel, std::uint64_t key, std::uint64_t sample, std::uint64_t block) {
-    std::array<float, fill_size> made;
-    kernel(made.data(), key, sample, block);
-    return std::bit_cast<std::array<std::uint32_t, fill_size>>(made);
+  constexpr std::size_t most = 7 * fill_size;  // more than are made in one go, and what is left over
+  const auto bits = [](FillKernel* kernel, std::uint64_t key, std::uint64_t sample, std::uint64_t block, std::size_t count) {
+    std::array<float, most> made{};
+    kernel(made.data(), key, sample, block, count);
+    return std::bit_cast<std::array<std::uint32_t, most>>(made);
   };
   // Counters that carry into their high words, and keys and samples with all of their bits in use.
   Random random(13);
   for (int round = 0; round < 2000; ++round) {
     const std::uint64_t key = random.bits(), sample = random.bits() >> (round % 64), near_carry = 0xFFFFFFF8;
     const std::uint64_t block = round % 2 == 0 ? random.bits() >> (round % 48) : near_carry + random.below(16);
-    std::array<float, fill_size> expected;
-    for (std::size_t i = 0; i < fill_size; ++i) {
+    const std::size_t count = fill_size * (1 + random.below(most / fill_size));
+    std::array<float, most> expected{};
+    for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t word = philox(key, sample, block + i / 4)[i % 4];
       expected[i] = static_cast<float>(word >> 8) * 0x1p-24f;
     }
-    const auto normal = bits(plain.normal, key, sample, block);
+    const auto normal = bits(plain.normal, key, sample, block, count);
     for (const RandomFill* fill : random_fills()) {
       CAPTURE(fill->name);
-      REQUIRE(bits(fill->uniform, key, sample, block) == std::bit_cast<std::array<std::uint32_t, fill_size>>(expected));
-      REQUIRE(bits(fill->normal, key, sample, block) == normal);
+      REQUIRE(bits(fill->uniform, key, sample, block, count) == std::bit_cast<std::array<std::uint32_t, most>>(expected));
+      REQUIRE(bits(fill->normal, key, sample, block, count) == normal);
     }
   }
 }
