@@ -20,14 +20,31 @@ inline Batch square_root(Batch v) { return xsimd::sqrt(v); }
 
 inline Doubles widen(const float* from) { return _mm256_cvtps_pd(_mm_loadu_ps(from)); }
 
-using Mask = __m256i;
+struct Mask {
+  __m256i bits;
+  std::int64_t count;
+};
 inline Mask first(std::int64_t count) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
+  return {_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane), count};
 }
-inline Batch load(const float* from, Mask mask) { return _mm256_maskload_ps(from, mask); }
-inline void store(float* to, Batch v, Mask mask) { _mm256_maskstore_ps(to, mask, v); }
-inline Batch keep(Batch v, Mask mask) { return _mm256_and_ps(v, _mm256_castsi256_ps(mask)); }
+inline Batch load(const float* from, Mask mask) { return _mm256_maskload_ps(from, mask.bits); }
+/// In up to three parts: the instruction that stores under a mask takes AMD's processors dozens of steps.
+inline void store(float* to, Batch v, Mask mask) {
+  __m128 rest = _mm256_castps256_ps128(v);
+  if (mask.count & 4) {
+    _mm_storeu_ps(to, rest);
+    rest = _mm256_extractf128_ps(v, 1);
+    to += 4;
+  }
+  if (mask.count & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(to), rest);
+    rest = _mm_movehl_ps(rest, rest);
+    to += 2;
+  }
+  if (mask.count & 1) _mm_store_ss(to, rest);
+}
+inline Batch keep(Batch v, Mask mask) { return _mm256_and_ps(v, _mm256_castsi256_ps(mask.bits)); }
 
 inline void unzip(Batch a, Batch b, Batch& even, Batch& odd) {
   const __m256 low = _mm256_permute2f128_ps(a, b, 0x20), high = _mm256_permute2f128_ps(a, b, 0x31);

@@ -95,6 +95,7 @@ inline void multiply_block(const Step& s, TileRange range, std::int64_t j, std::
 }
 
 inline void multiply_in_parallel(const Step& s, const Blocks& blocks) {
+  if (blocks.down * blocks.across == 1) return multiply_block(s, {0, s.tiles.count}, 0, s.g.n);
   const std::int64_t panels = pieces(s.g.n, panel_columns);
   parallel_for(blocks.down * blocks.across, s.g.m * s.g.n * s.k / 16, [&](std::int64_t task) {
     const std::int64_t down = task % blocks.down, across = task / blocks.down;

@@ -58,32 +58,47 @@ struct TileRange {
 /// c (+)= start + a b over k steps for some tiles of rows, whose first row is `top` rows below c, and the first n columns.
 inline void multiply_rows(const RowTiles& tiles, TileRange range, std::int64_t top, const Rows& a, const Panels& b, const Result& c,
                           std::int64_t n, std::int64_t k, Ahead& ahead) {
+  const std::int64_t first_row = tiles.first(range.first);
+  // A narrow panel leaves registers to more rows, without which a tile waits for its own additions.
+  const RowTiles tall(tiles.first(range.end) - first_row, tile_shape.tall_rows);
   for (std::int64_t j = 0; j < n; j += panel_columns) {
     const std::int64_t q = j / panel_columns, columns = std::min(panel_columns, n - j), vectors = pieces(columns, lanes);
     const std::int64_t last = columns - (vectors - 1) * lanes;
     const auto& kernels = tile_kernels.by_size[vectors - 1];
-    for (std::int64_t i = range.first; i < range.end; ++i) {
-      const std::int64_t rows = tiles.rows(i), at = (tiles.first(i) - top) * c.row + q * c.panel;
+    Tile tile{.a = nullptr,
+              .a_row = a.row,
+              .a_col = 0,
+              .b = b.data + q * b.panel,
+              .b_rows = b.rows,
+              .ahead = nullptr,
+              .ahead_row = 0,
+              .c = nullptr,
+              .c_row = c.row,
+              .start = c.start ? c.start + j : nullptr,
+              .row_start = nullptr,
+              .k = k,
+              .last = last,
+              .add = c.add,
+              .last_step = c.last_step,
+              .low = c.clamp.low,
+              .high = c.clamp.high};
+    const auto multiply_tile = [&](const float* from, std::int64_t row, std::int64_t rows) {
+      const std::int64_t at = (row - top) * c.row + q * c.panel;
       const float* const line = ahead.take();
-      kernels[rows - 1][last < lanes]({.a = a.tile(tiles, i),
-                                       .a_row = a.row,
-                                       .a_col = a.col(rows),
-                                       .b = b.data + q * b.panel,
-                                       .b_rows = b.rows,
-                                       .ahead = line ? line : b.data,
-                                       .ahead_row = line ? ahead.row : 0,
-                                       .c = c.c + at,
-                                       .c_row = c.row,
-                                       .start = c.start ? c.start + j : nullptr,
-                                       .row_start = c.row_start ? c.row_start + tiles.first(i) - top : nullptr,
-                                       .k = k,
-                                       .last = last,
-                                       .add = c.add,
-                                       .last_step = c.last_step,
-                                       .residual = c.residual ? c.residual + at : nullptr,
-                                       .low = c.clamp.low,
-                                       .high = c.clamp.high});
-    }
+      tile.a = from;
+      tile.a_col = a.col(rows);
+      tile.ahead = line ? line : b.data;
+      tile.ahead_row = line ? ahead.row : 0;
+      tile.c = c.c + at;
+      if (c.row_start) tile.row_start = c.row_start + row - top;
+      if (c.residual) tile.residual = c.residual + at;
+      kernels[rows - 1][last < lanes](tile);
+    };
+    if (vectors == 1 && !a.packed_k)
+      for (std::int64_t i = 0; i < tall.count; ++i)
+        multiply_tile(a.data + (first_row + tall.first(i)) * a.row, first_row + tall.first(i), tall.rows(i));
+    else
+      for (std::int64_t i = range.first; i < range.end; ++i) multiply_tile(a.tile(tiles, i), tiles.first(i), tiles.rows(i));
   }
 }
 

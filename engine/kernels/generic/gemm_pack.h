@@ -73,11 +73,12 @@ inline void pack_panels(float* to, const View& b, std::int64_t k, std::int64_t c
     float* row = to + j / panel_columns * panel_columns * k + j % panel_columns;
     if (b.row == 1 && j + lanes <= columns) {
       pack_dense_columns(row, {b.at(0, j), b.row, b.col}, k);
-      j += lanes;
     } else {
-      for (std::int64_t p = 0; p < k; ++p) row[p * panel_columns] = *b.at(p, j);
-      ++j;
+      const std::int64_t rest = std::min(lanes, columns - j);
+      for (std::int64_t p = 0; p < k; ++p)
+        for (std::int64_t i = 0; i < rest; ++i) row[p * panel_columns + i] = *b.at(p, j + i);
     }
+    j += lanes;
   }
 }
 
