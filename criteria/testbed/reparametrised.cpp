@@ -49,19 +49,19 @@ void factorise(std::span<double> c, std::size_t n) {
   }
 }
 
-bool hits(Noise noise) { return noise == Noise::zero || noise == Noise::impulse; }
-
 /// What a layer reads, and how noise on its weights moves what it gives.
 class Motion {
  public:
   /// `noises`: those that will be asked for.
   Motion(const Site& site, std::span<const float> weight, std::span<const float> h, std::size_t samples,
          std::span<const Noise> noises)
-      : site_(site), weight_(weight), samples_(samples), in_(h.size() / (samples * site.places)), h_(h.begin(), h.end()) {
-    for (const Noise noise : noises) {
-      if (noise == Noise::gaussian) factorise_inputs();
-      if (hits(noise)) hits_.push_back({noise, {}, {}});
-    }
+      : site_(site),
+        weight_(weight),
+        samples_(samples),
+        in_(h.size() / (samples * site.places)),
+        h_(h.begin(), h.end()),
+        ones_(in_, 1) {
+    if (std::ranges::find(noises, Noise::gaussian) != noises.end()) factorise_inputs();
   }
 
   /// Moves what the layer gives, z, by a draw of noise for each sample. Returns how likely it is that any is hit: where it is not
@@ -93,7 +93,7 @@ class Motion {
     for (std::size_t s = 0; s < samples_; ++s) {
       draw(mix(key, s), [&](std::size_t hit) {
         const std::size_t neuron = hit / in_, input = hit % in_;
-        const float added = heights_[s] * added_to(noise, neuron, input);
+        const float added = heights_[s] * (noise == Noise::zero ? weight(neuron, input) : 1);
         for (std::size_t place = 0; place < site_.places; ++place) z[given(s, place, neuron)] += added * read(s, place)[input];
       });
     }
@@ -103,49 +103,41 @@ class Motion {
   void add_many_hits(Noise noise, double p, std::uint64_t key, std::span<float> z) {
     if (drawn_ != key) draw_many_hits(p, key);
     drawn_ = key;
-    const float* moved = std::ranges::find(hits_, noise, &Hits::noise)->moved.data();
+    const float* sum = hit_sums_.data() + (noise == Noise::zero ? 1 : 0);
     for (std::size_t s = 0; s < samples_; ++s)
       for (std::size_t place = 0; place < site_.places; ++place)
-        for (std::size_t neuron = 0; neuron < neurons(); ++neuron) z[given(s, place, neuron)] += heights_[s] * *moved++;
+        for (std::size_t neuron = 0; neuron < neurons(); ++neuron, sum += 2) z[given(s, place, neuron)] += heights_[s] * *sum;
   }
 
-  /// For all noises that hit weights: to draw which ones takes longer than to move by them.
+  /// For zeros and impulses: to draw which weights are hit takes longer than to add up what they read.
   void draw_many_hits(double p, std::uint64_t key) {
     const RandomField field(mix(key, hash("hits")));
-    const auto& dot = *kernels::table<float>().dot;
-    const std::vector<float> ones(in_, 1);
-    std::vector<float> uniform(in_), hit(in_), added(in_);
-    for (Hits& hits : hits_) hits.rows.resize(neurons_of_a_draw * in_), hits.moved.resize(samples_ * site_.places * neurons());
+    const auto& masked_dots = *kernels::table<float>().masked_dots;
+    uniform_.resize(in_), hit_.resize(in_), rows_.resize(neurons_of_a_draw * in_);
+    hit_sums_.resize(samples_ * site_.places * neurons() * 2);
     for (std::size_t first = 0; first < neurons(); first += neurons_of_a_draw) {
       const std::size_t count = std::min(neurons_of_a_draw, neurons() - first);
-      for (Hits& hits : hits_)
-        for (std::size_t k = 0; k < count; ++k)
-          for (std::size_t i = 0; i < in_; ++i) hits.rows[k * in_ + i] = added_to(hits.noise, first + k, i);
+      for (std::size_t k = 0; k < count; ++k)
+        for (std::size_t i = 0; i < in_; ++i) rows_[k * in_ + i] = weight(first + k, i);
       for (std::size_t s = 0; s < samples_; ++s) {
-        field.uniform(s, first * in_, uniform);
+        field.uniform(s, first * in_, uniform_);
         for (std::size_t k = 0; k < count; ++k) {
-          choose(uniform, static_cast<float>(p), ones, hit);
-          for (Hits& hits : hits_) {
-            for (std::size_t i = 0; i < in_; ++i) added[i] = hit[i] * hits.rows[k * in_ + i];
-            for (std::size_t place = 0; place < site_.places; ++place)
-              hits.moved[(s * site_.places + place) * neurons() + first + k] =
-                  dot(added.data(), read(s, place).data(), static_cast<std::int64_t>(in_));
-          }
+          choose(uniform_, static_cast<float>(p), ones_, hit_);
+          for (std::size_t place = 0; place < site_.places; ++place)
+            masked_dots(hit_sums_.data() + ((s * site_.places + place) * neurons() + first + k) * 2, hit_.data(),
+                        rows_.data() + k * in_, read(s, place).data(), static_cast<std::int64_t>(in_));
         }
       }
     }
   }
 
-  /// Of the samples' impulses, in (0, M]; 1 for zeros.
+  /// By how much hits move samples, as multiples of the sums of what was hit: of an impulse in (0, M], of a zero the opposite of
+  /// the weight.
   void draw_heights(Noise noise, double largest, std::uint64_t key) {
-    heights_.assign(samples_, 1);
-    if (noise != Noise::impulse) return;
+    heights_.assign(samples_, -1);
+    if (noise == Noise::zero) return;
     RandomField(key).uniform(0, 0, heights_);
     for (float& height : heights_) height = static_cast<float>(largest) * (1 - height);
-  }
-  /// What a hit of height 1 adds to a weight.
-  float added_to(Noise noise, std::size_t neuron, std::size_t input) const {
-    return noise == Noise::impulse ? 1 : -weight(neuron, input);
   }
 
   void add_normal(double sigma, std::uint64_t key, std::span<float> z) {
@@ -189,13 +181,6 @@ class Motion {
     return site_.view.outer == 1 ? row(neuron) * in_ + input : input * static_cast<std::size_t>(site_.view.neurons) + row(neuron);
   }
 
-  /// A noise that hits weights.
-  struct Hits {
-    Noise noise;
-    std::vector<float> rows;   // what hits of height 1 add to weights: [neurons_of_a_draw, inputs]
-    std::vector<float> moved;  // by how much those of the last draw move what the layer gives: [samples, places, neurons]
-  };
-
   Site site_;
   std::span<const float> weight_;
   std::size_t samples_, in_;
@@ -203,8 +188,11 @@ class Motion {
   std::vector<double> factors_;  // [samples, places, places], of which the lower triangle counts
   std::vector<float> heights_;   // [samples]
   std::vector<float> normal_;    // as what the layer gives
-  std::vector<Hits> hits_;
-  std::optional<std::uint64_t> drawn_;  // the key of their last draw
+
+  std::optional<std::uint64_t> drawn_;       // the key of the last draw of hits
+  std::vector<float> hit_sums_;              // of what it hits: inputs, and inputs times weights; [samples, places, neurons, 2]
+  std::vector<float> ones_, uniform_, hit_;  // [inputs]
+  std::vector<float> rows_;                  // of the weight, [neurons_of_a_draw, inputs]
 };
 
 /// Runs the network with noise on what one layer gives.

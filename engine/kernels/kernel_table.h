@@ -201,6 +201,7 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
 ///   fake_quantize  y = the nearest point of the grid; in the middle between two, the one whose number is even. NaN stays NaN
 ///   fake_quantize_gradient  dx (+)= dy where x / step rounds to a number from low to high, else 0
 ///   sum, dot       of n elements, summed in a fixed order
+///   masked_dots    y[0] = sum of mask x, y[1] = sum of mask w x, in the order of dot
 ///   reduce_sum     y[outer, inner] (+)= alpha * sum over n of x
 ///   reduce_max     y[outer, inner] = max over n of x (n > 0); NaN if there is one
 ///   softmax        y = exp(x - max) / sum;            gradient: dx (+)= y (dy - sum(dy y))
@@ -234,6 +235,7 @@ using FoldKernel = void(double* acc, const T* g, std::int64_t n);
   X(fake_quantize_gradient, void(T * dx, const T* dy, const T* x, std::int64_t n, const Grid<T>& grid, bool accumulate))  \
   X(sum, T(const T* x, std::int64_t n))                                                                                   \
   X(dot, T(const T* a, const T* b, std::int64_t n))                                                                       \
+  X(masked_dots, void(T * y, const T* mask, const T* w, const T* x, std::int64_t n))                                      \
   X(reduce_sum, void(T * y, const T* x, Axes axes, T alpha, bool accumulate))                                             \
   X(reduce_max, void(T * y, const T* x, Axes axes))                                                                       \
   X(softmax, void(T * y, const T* x, Axes axes))                                                                          \

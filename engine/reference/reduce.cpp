@@ -20,6 +20,11 @@ T dot(const T* a, const T* b, std::int64_t n) {
   return total;
 }
 
+void masked_dots(T* y, const T* mask, const T* w, const T* x, std::int64_t n) {
+  y[0] = y[1] = 0;
+  for (std::int64_t i = 0; i < n; ++i) y[0] += mask[i] * x[i], y[1] += mask[i] * w[i] * x[i];
+}
+
 void reduce_sum(T* y, const T* x, Axes axes, T alpha, bool accumulate) {
   for (std::int64_t o = 0; o < axes.outer; ++o)
     for (std::int64_t i = 0; i < axes.inner; ++i) {

@@ -24,6 +24,17 @@ inline T dot(const T* a, const T* b, std::int64_t n) {
   return T(all);
 }
 
+inline void masked_dots(T* y, const T* mask, const T* w, const T* x, std::int64_t n) {
+  double of_x = 0, of_wx = 0;
+  for (std::int64_t i = 0; i < n; i += sum_block, mask += sum_block, w += sum_block, x += sum_block) {
+    const std::int64_t count = std::min(sum_block, n - i);
+    of_x += double(total(sum_of(count, [=](std::int64_t j, auto at) { return at.load(mask + j) * at.load(x + j); })));
+    of_wx +=
+        double(total(sum_of(count, [=](std::int64_t j, auto at) { return at.load(mask + j) * at.load(w + j) * at.load(x + j); })));
+  }
+  y[0] = T(of_x), y[1] = T(of_wx);
+}
+
 /// Vectors of columns that are summed side by side, so that whole cache lines are read.
 constexpr std::size_t column_vectors = 4;
 

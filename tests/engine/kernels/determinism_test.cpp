@@ -126,6 +126,7 @@ std::vector<Call> calls() {
   into([](auto& t, float* to, const float* x, const float*) { t.axpy(to, 3, x, n, true); });
   into([](auto& t, float* to, const float* x, const float*) { to[0] = t.sum(x, n); });
   into([](auto& t, float* to, const float* x, const float* y) { to[0] = t.dot(x, y, n); });
+  into([](auto& t, float* to, const float* x, const float* y) { t.masked_dots(to, x, y, x, n); });
   for (const Axes axes : {rows, columns, images}) {
     into([=](auto& t, float* to, const float* x, const float*) { t.reduce_sum(to, x, axes, 0.5f, true); });
     into([=](auto& t, float* to, const float* x, const float*) { t.reduce_max(to, x, axes); });

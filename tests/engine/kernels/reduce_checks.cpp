@@ -56,6 +56,22 @@ void check_dot(const KernelTable<float>& table) {
   }
 }
 
+void check_masked_dots(const KernelTable<float>& table) {
+  for (const std::int64_t n : sizes()) {
+    const Floats mask = random_integers(n, 29), w = random_floats(n, 30), x = random_floats(n, 31);
+    Floats product(n);
+    for (std::int64_t i = 0; i < n; ++i) product[i] = mask[i] * w[i];
+    float y[2] = {nan, nan};
+    table.masked_dots(y, mask.data(), w.data(), x.data(), n);
+    CHECK(y[0] == table.dot(mask.data(), x.data(), n));
+    CHECK(y[1] == table.dot(product.data(), x.data(), n));
+    double want[2];
+    reference_table.masked_dots(want, widened(mask).data(), widened(w).data(), widened(x).data(), n);
+    constexpr double largest = 4;  // random_integers'
+    for (int i = 0; i < 2; ++i) check_close(y[i], want[i], eps / 2 * (chain(0) + 2) * largest * double(n), "masked_dots", n);
+  }
+}
+
 void check_reduce_sum(const KernelTable<float>& table) {
   for (const Axes axes : shapes()) {
     check_sums(table, axes, true);
