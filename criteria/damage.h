@@ -28,9 +28,6 @@ class DamageMeter {
   Damages compare(std::span<const float> logits);
 
  private:
-  void set_probabilities(std::span<const float> logits, std::span<double> out) const;
-  std::int64_t answer(std::span<const float> logits) const;
-
   std::size_t points_, classes_;
   std::vector<float> clean_;
   std::vector<double> probabilities_, row_;  // [points, classes], [classes]

@@ -61,15 +61,16 @@ void add_gaussian(std::span<float> values, const NeuronView& view, double sigma,
 void add_impulses(std::span<float> values, const NeuronView& view, double fraction, double amplitude, Sign sign,
                   const RandomField& field) {
   const float bound = static_cast<float>(fraction), height = static_cast<float>(amplitude);
+  Block heights;
+  heights.fill(height);
   each_block(values, view, [&](std::span<float> w, std::uint64_t first) {
-    Block u, heights, added;
-    heights.fill(height);
+    Block u, added;
     if (sign == Sign::random) {
       field.uniform(signs, first, std::span(u).first(w.size()));
       for (std::size_t i = 0; i < w.size(); ++i) heights[i] = u[i] < 0.5f ? height : -height;
     }
     field.uniform(of_places, first, std::span(u).first(w.size()));
-    choose(std::span(u).first(w.size()), bound, heights, std::span(added).first(w.size()));
+    choose(std::span(u).first(w.size()), bound, std::span(heights).first(w.size()), std::span(added).first(w.size()));
     for (std::size_t i = 0; i < w.size(); ++i) w[i] += added[i];
   });
 }

@@ -47,13 +47,23 @@ std::vector<float> distances_within(const Sorted& sets, float low, float high) {
 /// The distance that is the wanted-th smallest, counted from 1, of those above 0, of which there are so many up to the longest.
 float select_distance(const Sorted& sets, std::int64_t wanted, std::int64_t ties, std::int64_t pairs, float longest) {
   constexpr std::int64_t few = 2048;  // distances are listed and not only counted
-  // Bisection over the floats, which are ordered like their bits.
   std::uint32_t low = 0, high = std::bit_cast<std::uint32_t>(longest);
   std::int64_t below = ties, within = pairs;
-  while (within - below > few && high - low > 1) {
-    const std::uint32_t middle = low + (high - low) / 2;
+  bool too_low = true;
+  for (int guess = 1; within - below > few && high - low > 1; ++guess) {
+    // Guesses take the distances between the bounds for evenly spread, and aim a little past the wanted one, for the other bound to
+    // come near as well. Halving the floats, which are ordered like their bits, bounds their number whatever the spread.
+    constexpr int halving = 4;
+    std::uint32_t middle = low + (high - low) / 2;
+    if (guess % halving != 0) {
+      const auto left = static_cast<double>(within - below), aim = static_cast<double>(ties + wanted - below) / left;
+      const double share = std::clamp(aim + (too_low ? 1 : -1) / 16.0, 0.0, 1.0);
+      const double from = double{std::bit_cast<float>(low)}, to = double{std::bit_cast<float>(high)};
+      middle = std::clamp(std::bit_cast<std::uint32_t>(static_cast<float>(from + share * (to - from))), low + 1, high - 1);
+    }
     const std::int64_t count = count_within(sets, std::bit_cast<float>(middle));
-    if (count - ties < wanted)
+    too_low = count - ties < wanted;
+    if (too_low)
       low = middle, below = count;
     else
       high = middle, within = count;

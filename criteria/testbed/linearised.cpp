@@ -266,11 +266,16 @@ class HitPrediction final : public Prediction {
     const std::span<const float> w = weight_.values<float>();
     std::array<std::span<const float>, most_logits> rows;
     for (std::size_t c = 0; c < classes; ++c) rows[c] = jacobian.row(sample, c);
-    for (std::size_t k = 0; k < places_.size(); ++k) {
-      const std::size_t i = places_[start + k < places_.size() ? start + k : start + k - places_.size()];
-      const double added = impulse_ ? 1 : double{w[i]};
-      for (std::size_t c = 0; c < classes; ++c) sums_[(k + 1) * classes + c] = sums_[k * classes + c] + added * rows[c][i];
-    }
+    double* to = sums_.data() + classes;
+    std::array<double, most_logits> sum{};
+    const auto add_up = [&](std::span<const std::size_t> places) {
+      for (const std::size_t i : places) {
+        const double added = impulse_ ? 1 : double{w[i]};
+        for (std::size_t c = 0; c < classes; ++c) *to++ = sum[c] += added * rows[c][i];
+      }
+    };
+    add_up(std::span(places_).subspan(start));
+    add_up(std::span(places_).first(start));
   }
 
   Tensor weight_;
