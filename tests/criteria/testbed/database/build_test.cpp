@@ -21,7 +21,7 @@ using namespace safer;
 namespace {
 
 #ifdef SAFER_SANITIZED
-const std::vector<MoonsFamily> families = {MoonsFamily::vanilla, MoonsFamily::skip_sd};
+const std::vector<MoonsFamily> families = {MoonsFamily::skip_sd};
 #else
 const std::vector<MoonsFamily> families = {MoonsFamily::vanilla, MoonsFamily::skip, MoonsFamily::skip_sd};
 #endif
