@@ -63,22 +63,17 @@ const RandomFill& active_fill() {
   return best;
 }
 
-/// out[i] = element first + i. What the ends need of numbers that are made together is copied from them.
+/// out[i] = element first + i
 void fill(FillKernel* kernel, std::uint64_t key, std::uint64_t sample, std::uint64_t first, std::span<float> out) {
-  while (!out.empty()) {
-    const std::size_t skipped = first % 4;
-    std::size_t count = skipped == 0 ? out.size() / fill_size * fill_size : 0;
-    if (count > 0) {
-      kernel(out.data(), key, sample, first / 4, count);
-    } else {
-      std::array<float, fill_size> together;
-      kernel(together.data(), key, sample, first / 4, fill_size);
-      count = std::min(fill_size - skipped, out.size());
-      std::copy_n(together.data() + skipped, count, out.data());
-    }
+  if (const std::size_t skipped = first % 4; skipped > 0) {
+    std::array<float, 4> block;
+    kernel(block.data(), key, sample, first / 4, block.size());
+    const std::size_t count = std::min(block.size() - skipped, out.size());
+    std::copy_n(block.data() + skipped, count, out.data());
     first += count;
     out = out.subspan(count);
   }
+  if (!out.empty()) kernel(out.data(), key, sample, first / 4, out.size());
 }
 
 }  // namespace

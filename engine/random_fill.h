@@ -7,9 +7,7 @@
 
 namespace safer {
 
-constexpr std::size_t fill_size = 16;  // numbers that are made together: those of four blocks of Philox
-
-/// Writes elements 4 * block .. 4 * block + count - 1 of a sample of a field; count: a multiple of fill_size.
+/// Writes elements 4 * block .. 4 * block + count - 1 of a sample of a field.
 using FillKernel = void(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block, std::size_t count);
 
 using ChooseKernel = void(float* u, float p, const float* values, float* to, std::size_t n);

@@ -129,15 +129,14 @@ template <std::size_t groups, class Keep>
   for (std::size_t g = 0; g < groups; ++g) keep(i + 4 * lanes * g, c[g]);
 }
 
-/// The same for count / 4 blocks.
+/// The same for enough blocks to have `count` words; up to 15 more are made.
 template <class Keep>
 [[gnu::always_inline]] inline void make_blocks(const RoundKeys& keys, std::uint64_t sample, std::uint64_t block, std::size_t count,
                                                const Keep& keep) {
-  constexpr std::size_t few = fill_size / (4 * lanes), many = 4, at_once = 4 * lanes * many;
-  static_assert(fill_size % (4 * lanes) == 0);
+  constexpr std::size_t few = 4 / lanes, many = 4, at_once = 4 * lanes * many;
   std::size_t done = 0;
   for (; done + at_once <= count; done += at_once) make_groups<many>(keys, sample, block, done, keep);
-  for (; done < count; done += fill_size) make_groups<few>(keys, sample, block, done, keep);
+  for (; done < count; done += 4 * lanes * few) make_groups<few>(keys, sample, block, done, keep);
 }
 
 inline float to_unit(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
@@ -184,15 +183,20 @@ inline void fill_uniform(float* to, std::uint64_t key, std::uint64_t sample, std
 }
 
 inline void fill_normal(float* to, std::uint64_t key, std::uint64_t sample, std::uint64_t block, std::size_t count) {
+  constexpr std::size_t zipped = 4 * lanes;
   const RoundKeys keys(key);
   std::uint32_t a[most_at_once / 2], b[most_at_once / 2];
-  float x[most_at_once / 2], y[most_at_once / 2];
+  float x[most_at_once / 2], y[most_at_once / 2], last[zipped];
   for (std::size_t done = 0; done < count; done += most_at_once) {
-    const std::size_t pairs = std::min(most_at_once, count - done) / 2;
-    make_blocks(keys, sample, block + done / 4, 2 * pairs,
+    const std::size_t some = std::min(most_at_once, count - done), whole = some / zipped * zipped;
+    const std::size_t pairs = (some + zipped - 1) / zipped * zipped / 2;
+    make_blocks(keys, sample, block + done / 4, some,
                 [&](std::size_t i, const Blocks& c) { store_apart(a + i / 2, b + i / 2, c); });
     for (std::size_t i = 0; i < pairs; ++i) to_normal(a[i], b[i], x[i], y[i]);
-    for (std::size_t i = 0; i < pairs; i += 2 * lanes) zip(to + done + 2 * i, x + i, y + i);
+    for (std::size_t i = 0; i < whole; i += zipped) zip(to + done + i, x + i / 2, y + i / 2);
+    if (whole == some) continue;
+    zip(last, x + whole / 2, y + whole / 2);
+    std::copy_n(last, some - whole, to + done + whole);
   }
 }
 

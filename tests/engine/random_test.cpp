@@ -52,7 +52,7 @@ TEST_CASE("random: every instruction set makes the same bits, those of the plain
   REQUIRE(!random_fills().empty());
   MESSAGE(random_fills().size(), " of them run here, the best: ", random_fills().front()->name);
   const RandomFill& plain = *random_fills().back();
-  constexpr std::size_t most = 7 * fill_size;  // more than are made in one go, and what is left over
+  constexpr std::size_t most = 700;  // more than are made in one go, and what is left over
   const auto bits = [](FillKernel* kernel, std::uint64_t key, std::uint64_t sample, std::uint64_t block, std::size_t count) {
     std::array<float, most> made{};
     kernel(made.data(), key, sample, block, count);
@@ -63,7 +63,7 @@ TEST_CASE("random: every instruction set makes the same bits, those of the plain
   for (int round = 0; round < 2000; ++round) {
     const std::uint64_t key = random.bits(), sample = random.bits() >> (round % 64), near_carry = 0xFFFFFFF8;
     const std::uint64_t block = round % 2 == 0 ? random.bits() >> (round % 48) : near_carry + random.below(16);
-    const std::size_t count = fill_size * (1 + random.below(most / fill_size));
+    const std::size_t count = round % 3 == 0 ? 1 + random.below(most) : 1 + random.below(80);
     std::array<float, most> expected{};
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t word = philox(key, sample, block + i / 4)[i % 4];
