@@ -85,19 +85,30 @@ TEST_CASE("a design is balanced, and a neuron's column does not depend on the ot
 }
 
 TEST_CASE("the median of positive distances, by sorting them all") {
-  for (const std::size_t n : {2U, 3U, 10U, 61U, 200U}) {
-    const std::vector<float> a = random_outputs(n, 1);
-    std::vector<float> b = random_outputs(n + 4, 2);
-    for (std::size_t i = 0; i < n; i += 2) b[i] = 0.25F;  // ties
+  const auto check = [](const std::vector<float>& a, const std::vector<float>& b) {
     std::vector<float> distances;
     for (const std::vector<float>& set : {a, b})
       for (std::size_t i = 0; i < set.size(); ++i)
         for (std::size_t j = 0; j < i; ++j)
           if (set[i] != set[j]) distances.push_back(std::abs(set[i] - set[j]));
     std::ranges::sort(distances);
-    const std::vector<std::span<const float>> sets = {a, b};
-    CHECK(median_distance(sets) == double{distances[(distances.size() - 1) / 2]});
+    CHECK(median_distance(std::vector<std::span<const float>>{a, b}) == double{distances[(distances.size() - 1) / 2]});
+  };
+  for (const std::size_t n : {2U, 3U, 10U, 61U, 200U}) {
+    const std::vector<float> a = random_outputs(n, 1);
+    std::vector<float> b = random_outputs(n + 4, 2);
+    for (std::size_t i = 0; i < n; i += 2) b[i] = 0.25F;  // ties
+    check(a, b);
   }
+  // Distances of all sizes, some too large for a float; and clusters far apart.
+  std::vector<float> powers, clusters;
+  for (int i = 0; i < 200; ++i) {
+    powers.push_back((i % 2 == 0 ? 1.0F : -1.0F) * std::pow(10.0F, 0.38F * static_cast<float>(i) - 37.2F));
+    clusters.push_back(std::pow(2.0F, static_cast<float>(i % 3) * 40) * (1 + 1e-6F * static_cast<float>(i)));
+  }
+  check(powers, clusters);
+  check(powers, {0, 1});
+  check({0, 1e-30F}, clusters);
   const std::vector<float> equal(5, 3.0F), bad = {1, std::numeric_limits<float>::infinity()};
   CHECK(median_distance(std::vector<std::span<const float>>{equal}) == 1);
   CHECK(std::isnan(median_distance(std::vector<std::span<const float>>{equal, bad})));
