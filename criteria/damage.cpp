@@ -13,15 +13,15 @@ void set_probabilities(std::span<const float> logits, std::span<double> out, Cla
     out[0] = 1 / (1 + std::exp(-double{logits[0]}));
     return;
   }
-  double largest = double{logits[0]};
-  for (std::size_t c = 1; c < classes; ++c) largest = largest < double{logits[c]} ? double{logits[c]} : largest;
   if (classes == 2) {
+    const double largest = double{std::max(logits[0], logits[1])};
     // One difference from the largest is 0, and its exponential 1; where it is NaN, so is all that follows.
     const double d0 = double{logits[0]} - largest, d1 = double{logits[1]} - largest, e = std::exp(d0 + d1), sum = 1 + e;
     out[0] = (d0 < 0 ? e : 1) / sum;
     out[1] = (d1 < 0 ? e : 1) / sum;
     return;
   }
+  const double largest = double{std::ranges::max(logits)};
   double sum = 0;
   for (std::size_t c = 0; c < classes; ++c) sum += out[c] = std::exp(double{logits[c]} - largest);
   for (std::size_t c = 0; c < classes; ++c) out[c] /= sum;

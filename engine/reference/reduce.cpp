@@ -21,8 +21,8 @@ T dot(const T* a, const T* b, std::int64_t n) {
 }
 
 void masked_dots(T* y, const T* mask, const T* w, const T* x, std::int64_t n) {
-  y[0] = y[1] = 0;
-  for (std::int64_t i = 0; i < n; ++i) y[0] += mask[i] * x[i], y[1] += mask[i] * w[i] * x[i];
+  y[0] = dot(mask, x, n), y[1] = 0;
+  for (std::int64_t i = 0; i < n; ++i) y[1] += mask[i] * w[i] * x[i];
 }
 
 void reduce_sum(T* y, const T* x, Axes axes, T alpha, bool accumulate) {

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 namespace {
 #ifdef SAFER_SANITIZED
-constexpr const char* some_criteria = "weight-x-gradient,gig,hsic";  // a sweep of each kind
+constexpr const char* some_criteria = "weight-x-gradient,gig,hsic";  // three kinds of sweeps
 #else
 constexpr const char* some_criteria = "all";
 #endif

@@ -58,9 +58,6 @@ struct TileRange {
 /// c (+)= start + a b over k steps for some tiles of rows, whose first row is `top` rows below c, and the first n columns.
 inline void multiply_rows(const RowTiles& tiles, TileRange range, std::int64_t top, const Rows& a, const Panels& b, const Result& c,
                           std::int64_t n, std::int64_t k, Ahead& ahead) {
-  const std::int64_t first_row = tiles.first(range.first);
-  // A narrow panel leaves registers to more rows, without which a tile waits for its own additions.
-  const RowTiles tall(tiles.first(range.end) - first_row, tile_shape.tall_rows);
   for (std::int64_t j = 0; j < n; j += panel_columns) {
     const std::int64_t q = j / panel_columns, columns = std::min(panel_columns, n - j), vectors = pieces(columns, lanes);
     const std::int64_t last = columns - (vectors - 1) * lanes;
@@ -94,11 +91,17 @@ inline void multiply_rows(const RowTiles& tiles, TileRange range, std::int64_t t
       if (c.residual) tile.residual = c.residual + at;
       kernels[rows - 1][last < lanes](tile);
     };
-    if (vectors == 1 && !a.packed_k)
-      for (std::int64_t i = 0; i < tall.count; ++i)
-        multiply_tile(a.data + (first_row + tall.first(i)) * a.row, first_row + tall.first(i), tall.rows(i));
-    else
+    if (vectors == 1 && !a.packed_k) {
+      // A narrow panel leaves registers to more rows, without which a tile waits for its own additions.
+      const std::int64_t above = tiles.first(range.first);
+      const RowTiles tall(tiles.first(range.end) - above, tile_shape.tall_rows);
+      for (std::int64_t i = 0; i < tall.count; ++i) {
+        const std::int64_t row = above + tall.first(i);
+        multiply_tile(a.data + row * a.row, row, tall.rows(i));
+      }
+    } else {
       for (std::int64_t i = range.first; i < range.end; ++i) multiply_tile(a.tile(tiles, i), tiles.first(i), tiles.rows(i));
+    }
   }
 }
 

@@ -25,14 +25,13 @@ inline T dot(const T* a, const T* b, std::int64_t n) {
 }
 
 inline void masked_dots(T* y, const T* mask, const T* w, const T* x, std::int64_t n) {
-  double of_x = 0, of_wx = 0;
-  for (std::int64_t i = 0; i < n; i += sum_block, mask += sum_block, w += sum_block, x += sum_block) {
-    const std::int64_t count = std::min(sum_block, n - i);
-    of_x += double(total(sum_of(count, [=](std::int64_t j, auto at) { return at.load(mask + j) * at.load(x + j); })));
-    of_wx +=
-        double(total(sum_of(count, [=](std::int64_t j, auto at) { return at.load(mask + j) * at.load(w + j) * at.load(x + j); })));
-  }
-  y[0] = T(of_x), y[1] = T(of_wx);
+  y[0] = dot(mask, x, n);
+  double all = 0;
+  for (std::int64_t i = 0; i < n; i += sum_block, mask += sum_block, w += sum_block, x += sum_block)
+    all += double(total(sum_of(std::min(sum_block, n - i), [mask, w, x](std::int64_t j, auto at) {
+      return at.load(mask + j) * at.load(w + j) * at.load(x + j);
+    })));
+  y[1] = T(all);
 }
 
 /// Vectors of columns that are summed side by side, so that whole cache lines are read.
