@@ -28,6 +28,7 @@ constexpr Option build_options[] = {
     {"draws", "N", "at most so many of each layer and level; fewer where neighbours are settled, a sixteenth for transformers",
      "1024"},
     {"points", "N", "of a draw; half for transformers", "16"},
+    {"samples", "N", "that layers are scored from, unlabelled", "256"},
     {"rank-head", "", "measure and rank the last layer too"},
     {"all-places", "", "noise on activations for all families, not only vanilla"},
 };
@@ -77,6 +78,7 @@ Recipe recipe(const Arguments& given) {
   recipe.most_draws = static_cast<int>(given.integer("draws", 2, 1'000'000));
   recipe.first_draws = std::min(recipe.first_draws, recipe.most_draws);
   recipe.points = given.integer("points", 1, 10'000);
+  recipe.samples = given.integer("samples", 1, 10'000);
   recipe.rank_head = given.has("rank-head");
   recipe.all_places = given.has("all-places");
   return recipe;

@@ -167,6 +167,35 @@ TEST_CASE("testbed: rounding is measured on request") {
   CHECK(contains(more.log, "noises is the default, not zero,gaussian,impulse,rounding"));
 }
 
+TEST_CASE("testbed: the number of samples changes scores that samples enter, and nothing else") {
+  const TemporaryFolder folder;
+  const std::string usual = (folder / "a.sqlite").string(), few = (folder / "b.sqlite").string();
+  const std::vector<std::string> skip = {"--families", "skip"};
+  run_json(build(usual, skip));
+  run_json(build(few, {"--families", "skip", "--samples", "16"}));
+  for (const std::string& file : {usual, few}) run_json({"testbed", "score", file, "--presets", "recommended", "--json"});
+
+  const auto numbers = [](const std::string& file, const std::string& sql) {
+    Database database(file, Database::Access::read);
+    safer::Statement row = database.prepare(sql);
+    std::vector<double> all;
+    while (row.step()) all.push_back(row.real(0));
+    REQUIRE_FALSE(all.empty());
+    return all;
+  };
+  const auto scores = [&](const std::string& file, const std::string& criterion) {
+    return numbers(file, "SELECT value FROM score JOIN ranker ON ranker = id WHERE criterion = '" + criterion +
+                             "' ORDER BY network, ranker, layer");
+  };
+  CHECK(numbers(usual, "SELECT logits FROM damage") == numbers(few, "SELECT logits FROM damage"));
+  CHECK(scores(usual, "weight") == scores(few, "weight"));
+  CHECK(scores(usual, "gradient") != scores(few, "gradient"));
+  CHECK(scores(usual, "linear") != scores(few, "linear"));
+  const Outcome other = run_safer(build(few, skip));
+  CHECK(other.status == 1);
+  CHECK(contains(other.log, "samples is 16, not the default"));
+}
+
 TEST_CASE("testbed: killed at any moment and started again, it ends with the content of an uninterrupted run") {
   const TemporaryFolder folder;
   const std::string whole = (folder / "whole.sqlite").string(), killed = (folder / "killed.sqlite").string();

@@ -69,6 +69,7 @@ Settings settings_of(const Recipe& recipe) {
                        {"rank head", std::to_string(int{recipe.rank_head})},
                        {"all places", std::to_string(int{recipe.all_places})}};
   if (recipe.noises != Recipe{}.noises) settings["noises"] = text_of(recipe.noises);
+  if (recipe.samples != Recipe{}.samples) settings["samples"] = std::to_string(recipe.samples);
   return settings;
 }
 
@@ -86,6 +87,7 @@ Recipe recipe_of(Database& database) {
     for (const std::string& level : parts(levels->second))
       recipe.levels.push_back(parse<double>({{"levels", level}}, "levels", file));
   if (const auto noises = settings.find("noises"); noises != settings.end()) recipe.noises = noises_of(noises->second, file);
+  if (settings.contains("samples")) recipe.samples = parse<std::int64_t>(settings, "samples", file);
   return recipe;
 }
 
@@ -131,8 +133,8 @@ Dataset measurement_data(const Specimen& specimen, int repetition) {
   return make_moons(pool, data_noise, mix(specimen.data_seed, static_cast<std::uint64_t>(repetition)), Split::test);
 }
 
-Dataset calibration_data(const Specimen& specimen) {
-  return make_moons(calibration_points, data_noise, specimen.data_seed, Split::calibration);
+Dataset calibration_data(const Recipe& recipe, const Specimen& specimen) {
+  return make_moons(recipe.samples, data_noise, specimen.data_seed, Split::calibration);
 }
 
 std::string block_of(std::string_view layer) {

@@ -15,13 +15,14 @@ struct Recipe {
   std::vector<double> levels = NoiseSweep{}.levels;
   std::vector<Noise> noises = {Noise::zero, Noise::gaussian, Noise::impulse};  // those of the paper
   int first_draws = 32, most_draws = 1024;
-  std::int64_t points = 16;  // of a draw
-  bool rank_head = false;    // whether the last layer is measured and ranked
-  bool all_places = false;   // noise on activations for all families, not only for moons-vanilla as in the paper
+  std::int64_t points = 16;    // of a draw
+  std::int64_t samples = 256;  // unlabelled ones that layers are scored from
+  bool rank_head = false;      // whether the last layer is measured and ranked
+  bool all_places = false;     // noise on activations for all families, not only for moons-vanilla as in the paper
 };
 
 /// Everything that the content of a testbed depends on, for agree_on_settings(); the kernels in use too, since other ones round
-/// differently. The noises are among them only where they are not the default.
+/// differently. The noises and the number of samples are among them only where they are not the default.
 Settings settings_of(const Recipe& recipe);
 /// The inverse. Throws Error when the file's are not those of a testbed.
 Recipe recipe_of(Database& database);
@@ -51,9 +52,8 @@ constexpr int repetitions = 2;  // the truth, and an independent measurement of 
 /// and of each many times the cost: it gets a sixteenth of the draws and half the points.
 MeasureOptions measure_options(const Recipe& recipe, const Specimen& specimen, const Condition& condition, int repetition);
 Dataset measurement_data(const Specimen& specimen, int repetition);
-constexpr std::int64_t calibration_points = 256;
 constexpr double data_noise = 0.1;  // of all points of the moons
-Dataset calibration_data(const Specimen& specimen);
+Dataset calibration_data(const Recipe& recipe, const Specimen& specimen);
 
 /// What a layer is a part of: "blocks.2" for "blocks.2.attention.q.weight", itself for those outside of blocks.
 std::string block_of(std::string_view layer);

@@ -196,7 +196,7 @@ std::map<std::vector<std::string>, std::vector<std::string>> presets_by_criteria
 }
 
 std::vector<RankerScores> all_scores(const Network& network, const Recipe& recipe, const ScoreOptions& options, const Task& task) {
-  const Dataset calibration = calibration_data(task.specimen);
+  const Dataset calibration = calibration_data(recipe, task.specimen);
   std::vector<RankerScores> all;
   for (const auto& [criteria, presets] : presets_by_criteria(task, options))
     rank_by_criteria(network, calibration, recipe, task.specimen, presets, criteria, all);

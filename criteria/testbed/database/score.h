@@ -22,7 +22,7 @@ struct ScoreResult {
 
 /// What knows the noise that it is to predict, and stands among the criteria without a preset; its "reduction" is the kind of
 /// damage.
-///   monte-carlo   replays: the damage measured by 8 draws of every layer and level on the 256 calibration samples, unlabelled
+///   monte-carlo   replays: the damage measured by 8 draws of every layer and level on the calibration samples, unlabelled
 ///   linear        the formulas of linearised.h on the same samples: noise on weights, logits and probabilities
 ///   reparametrised  those of reparametrised.h, 4 replays a level: noise on weights
 constexpr std::string_view monte_carlo = "monte-carlo", linear_formula = "linear", reparametrised = "reparametrised";

@@ -35,7 +35,8 @@ TEST_CASE("recipe: a network is a function of seed, family and number") {
   CHECK_FALSE(one.options == specimen({}, MoonsFamily::skip, 8).options);
   const auto first = [](const Dataset& data) { return data.inputs.values<float>()[0]; };
   CHECK(first(measurement_data(one, 0)) != first(measurement_data(one, 1)));
-  CHECK(first(measurement_data(one, 0)) != first(calibration_data(one)));
+  CHECK(first(measurement_data(one, 0)) != first(calibration_data({}, one)));
+  CHECK(calibration_data({.samples = 11}, one).size() == 11);
 }
 
 TEST_CASE("recipe: settings say all of it, and can be read back") {
@@ -48,6 +49,7 @@ TEST_CASE("recipe: settings say all of it, and can be read back") {
                       .first_draws = 4,
                       .most_draws = 9,
                       .points = 7,
+                      .samples = 11,
                       .rank_head = true,
                       .all_places = true};
   agree_on_settings(database, settings_of(recipe));
@@ -60,17 +62,22 @@ TEST_CASE("recipe: settings say all of it, and can be read back") {
   CHECK(conditions({}, MoonsFamily::vanilla).size() == 6);
 }
 
-TEST_CASE("recipe: the paper's noises are no setting, so that files from before there were others agree") {
-  CHECK(settings_of({}).count("noises") == 0);
+TEST_CASE("recipe: the usual noises and samples are no setting, so that files from before there were others agree") {
+  CHECK_FALSE(settings_of({}).contains("noises"));
+  CHECK_FALSE(settings_of({}).contains("samples"));
   const TemporaryFolder folder;
   Database database(folder / "a.sqlite", Database::Access::create);
   create_tables(database);
   agree_on_settings(database, settings_of({}));
   CHECK(recipe_of(database).noises == std::vector{Noise::zero, Noise::gaussian, Noise::impulse});
+  CHECK(recipe_of(database).samples == 256);
   CHECK_THROWS_WITH_AS(
       agree_on_settings(database, settings_of({.noises = {Noise::rounding}})),
       (database.file() + ": made with other settings: noises is the default, not rounding. Give these, or another file").c_str(),
       Error);
+  CHECK_THROWS_WITH_AS(
+      agree_on_settings(database, settings_of({.samples = 11})),
+      (database.file() + ": made with other settings: samples is the default, not 11. Give these, or another file").c_str(), Error);
   database.execute("INSERT INTO setting VALUES('noises', 'zero,salt')");
   CHECK_THROWS_WITH_AS(
       recipe_of(database),
